@@ -1,0 +1,362 @@
+/* The hot loops: densities of blocks of samples, and the fused E and M step.
+ *
+ * Included once by each kernels_*.c, which has set the CPU target, FGM_LANES and FGM_TIER (a suffix for the table's name).
+ *
+ * Work goes by blocks of fgm_block_size samples (at most 256) that stay in cache. For each block:
+ *   terms    t_k = peak_k - |P_k x + offset_k|^2 = log w_k N_k(x), component by component, parameters in registers;
+ *   normalise m = max_k t_k, e_k = exp(t_k - m), r_k = weight e_k / sum e, log-density = m + log sum e;
+ *   moments  sum r, sum r z, sum r z z^T of z = P x + offset, component by component, sums in registers.
+ * So E and M are one pass, and no array of all samples by components ever exists. Moments in whitened coordinates lose no digits when a
+ * component is narrow and far from the origin. Up to dimension FGM_UNROLLED the compiler unrolls everything and z is computed twice;
+ * above, z is kept for the block and the triangular products are tiled, so that a loaded number serves several multiplications.
+ *
+ * Memory layout of work, for B samples a block: terms (K, B), scale (B), padded columns (d, B), padded weights (B), and above
+ * dimension FGM_UNROLLED z (K, d, B) and weighted z (d, B).
+ */
+#include "core.h"
+#include "vecmath.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+typedef struct block {
+    int size;              /* samples, a multiple of FGM_LANES: the last ones may be padding of weight 0 */
+    int count;             /* samples that are real */
+    int64_t stride;        /* distance of columns */
+    const double *columns; /* (d, stride) */
+    const double *weights; /* (size) */
+} block;
+
+typedef struct block_memory {
+    int size;          /* B */
+    double *terms;     /* (K, B) */
+    double *scale;     /* (B) */
+    double *columns;   /* (d, B) */
+    double *weights;   /* (B) */
+    double *whitened;  /* (K, d, B) */
+    double *weighted;  /* (d, B) */
+} block_memory;
+
+static block_memory divide_memory(int n_components, int d, double *work) {
+    block_memory memory;
+    memory.size = fgm_block_size(n_components, d);
+    memory.terms = work;
+    memory.scale = memory.terms + (size_t)n_components * memory.size;
+    memory.columns = memory.scale + memory.size;
+    memory.weights = memory.columns + (size_t)d * memory.size;
+    memory.whitened = memory.weights + memory.size;
+    memory.weighted = memory.whitened + (size_t)n_components * d * memory.size;
+    return memory;
+}
+
+/* The block that starts at a row; padded copies are made only where rows are missing to a full register, or weights are all 1. */
+static block take_block(fgm_samples samples, int64_t start, block_memory memory) {
+    block taken;
+    int64_t left = samples.n - start;
+    taken.count = left < memory.size ? (int)left : memory.size;
+    taken.size = (taken.count + FGM_LANES - 1) / FGM_LANES * FGM_LANES;
+    taken.stride = samples.stride;
+    taken.columns = samples.columns + start;
+    taken.weights = samples.weights ? samples.weights + start : memory.weights;
+    bool ragged = taken.size != taken.count;
+    if (ragged || !samples.weights) {
+        for (int b = 0; b < taken.size; ++b) memory.weights[b] = b >= taken.count ? 0.0 : samples.weights ? samples.weights[start + b] : 1.0;
+        taken.weights = memory.weights;
+    }
+    if (ragged) {
+        for (int j = 0; j < samples.d; ++j) {
+            const double *column = taken.columns + j * samples.stride;
+            for (int b = 0; b < taken.size; ++b) memory.columns[j * memory.size + b] = column[b < taken.count ? b : 0];
+        }
+        taken.columns = memory.columns;
+        taken.stride = memory.size;
+    }
+    return taken;
+}
+
+/* z_i = (P x + offset)_i at LANES samples. */
+FGM_INLINE vec whiten(int i, const double *offset, const double *whitener, const vec *x) {
+    vec z = vec_fill(offset[i]);
+    for (int j = 0; j <= i; ++j) z += whitener[FGM_TRIANGLE(i) + j] * x[j];
+    return z;
+}
+
+/* ---- terms ------------------------------------------------------------------------------------------------------------------- */
+
+FGM_INLINE void terms_unrolled(const int d, block samples, const double *parameters /* (1 + d + d(d+1)/2) */, double *terms /* (size) */) {
+    const double *offset = parameters + 1, *whitener = offset + d;
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec x[FGM_UNROLLED];
+        for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
+        vec term = vec_fill(parameters[0]);
+        for (int i = 0; i < d; ++i) {
+            vec z = whiten(i, offset, whitener, x);
+            term -= z * z;
+        }
+        vec_store(terms + b, term);
+    }
+}
+
+/* Rows i and i + 1 of z for a pair of registers of samples: a tile of four sums. */
+FGM_INLINE void whiten_tile(const int rows, const int registers, int i, int d, block samples, int b, const double *offset, const double *whitener,
+                            double *whitened /* (d, block_stride) */, int block_stride) {
+    vec z[2][2];
+    for (int r = 0; r < rows; ++r) {
+        for (int g = 0; g < registers; ++g) z[r][g] = vec_fill(offset[i + r]);
+    }
+    const double *row0 = whitener + FGM_TRIANGLE(i), *row1 = whitener + FGM_TRIANGLE(i + 1);
+    for (int j = 0; j <= i; ++j) {
+        for (int g = 0; g < registers; ++g) {
+            vec x = vec_load(samples.columns + j * samples.stride + b + g * FGM_LANES);
+            z[0][g] += row0[j] * x;
+            if (rows == 2) z[1][g] += row1[j] * x;
+        }
+    }
+    for (int g = 0; g < registers; ++g) {
+        if (rows == 2) z[1][g] += row1[i + 1] * vec_load(samples.columns + (i + 1) * samples.stride + b + g * FGM_LANES);
+        for (int r = 0; r < rows; ++r) vec_store(whitened + (i + r) * block_stride + b + g * FGM_LANES, z[r][g]);
+    }
+    (void)d;
+}
+
+static void terms_general(int d, block samples, const double *parameters /* (1 + d + d(d+1)/2) */, double *terms /* (size) */,
+                          double *whitened /* (d, block_stride) */, int block_stride) {
+    const double *offset = parameters + 1, *whitener = offset + d;
+    int pairs = samples.size / (2 * FGM_LANES) * (2 * FGM_LANES);
+    for (int i = 0; i < d; i += 2) {
+        int b = 0;
+        if (i + 1 < d) {
+            for (; b < pairs; b += 2 * FGM_LANES) whiten_tile(2, 2, i, d, samples, b, offset, whitener, whitened, block_stride);
+            for (; b < samples.size; b += FGM_LANES) whiten_tile(2, 1, i, d, samples, b, offset, whitener, whitened, block_stride);
+        } else {
+            for (; b < samples.size; b += FGM_LANES) whiten_tile(1, 1, i, d, samples, b, offset, whitener, whitened, block_stride);
+        }
+    }
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec term = vec_fill(parameters[0]);
+        for (int i = 0; i < d; ++i) {
+            vec z = vec_load(whitened + i * block_stride + b);
+            term -= z * z;
+        }
+        vec_store(terms + b, term);
+    }
+}
+
+/* log w_k N_k(x) of one component over a block; above FGM_UNROLLED z is left in whitened. */
+static void block_terms(int d, block samples, const double *parameters, double *terms, double *whitened, int block_stride) {
+    switch (d) {
+    case 1: terms_unrolled(1, samples, parameters, terms); break;
+    case 2: terms_unrolled(2, samples, parameters, terms); break;
+    case 3: terms_unrolled(3, samples, parameters, terms); break;
+    case 4: terms_unrolled(4, samples, parameters, terms); break;
+    default: terms_general(d, samples, parameters, terms, whitened, block_stride);
+    }
+}
+
+/* ---- normalise --------------------------------------------------------------------------------------------------------------- */
+
+/* Log-density of each sample of a block; terms become exp(term - maximum) and reciprocal 1 / their sum. */
+FGM_INLINE vec normalise(int n_components, double *terms /* (K, block_stride), at one register */, int block_stride, vec *reciprocal) {
+    if (n_components == 1) {
+        vec log_density = vec_load(terms);
+        vec_store(terms, vec_fill(1.0));
+        *reciprocal = vec_fill(1.0);
+        return log_density;
+    }
+    vec maximum = vec_load(terms);
+    for (int k = 1; k < n_components; ++k) maximum = vec_max(vec_load(terms + k * block_stride), maximum);
+    vec sum = vec_fill(0.0);
+    for (int k = 0; k < n_components; ++k) {
+        vec share = vec_exp(vec_load(terms + k * block_stride) - maximum);
+        vec_store(terms + k * block_stride, share);
+        sum += share;
+    }
+    *reciprocal = 1.0 / sum;
+    return maximum + vec_log(sum);
+}
+
+/* scale becomes weight / sum, so that a responsibility is term times scale. Returns the weighted sum of log-densities. */
+static double block_normalise(int n_components, block samples, block_memory memory) {
+    vec total = vec_fill(0.0);
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec reciprocal, weight = vec_load(samples.weights + b);
+        vec log_density = normalise(n_components, memory.terms + b, memory.size, &reciprocal);
+        total += weight * log_density;
+        vec_store(memory.scale + b, weight * reciprocal);
+    }
+    return vec_sum(total);
+}
+
+/* ---- moments ----------------------------------------------------------------------------------------------------------------- */
+
+FGM_INLINE void moments_unrolled(const int d, block samples, const double *parameters, const double *terms /* (size) */,
+                                 const double *scale /* (size) */, double *moments /* (1 + d + d(d+1)/2) */) {
+    const double *offset = parameters + 1, *whitener = offset + d;
+    vec count = vec_fill(0.0), first[FGM_UNROLLED], second[FGM_TRIANGLE(FGM_UNROLLED)];
+    for (int i = 0; i < d; ++i) first[i] = vec_fill(0.0);
+    for (int i = 0; i < FGM_TRIANGLE(d); ++i) second[i] = vec_fill(0.0);
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec x[FGM_UNROLLED], z[FGM_UNROLLED];
+        for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
+        vec responsibility = vec_load(terms + b) * vec_load(scale + b);
+        count += responsibility;
+        for (int i = 0; i < d; ++i) {
+            z[i] = whiten(i, offset, whitener, x);
+            vec weighted = responsibility * z[i];
+            first[i] += weighted;
+            for (int j = 0; j <= i; ++j) second[FGM_TRIANGLE(i) + j] += weighted * z[j];
+        }
+    }
+    moments[0] += vec_sum(count);
+    for (int i = 0; i < d; ++i) moments[1 + i] += vec_sum(first[i]);
+    for (int i = 0; i < FGM_TRIANGLE(d); ++i) moments[1 + d + i] += vec_sum(second[i]);
+}
+
+/* Sums over the block of weighted z_i times z_j for two rows i and up to four columns j. */
+FGM_INLINE void moment_tile(const int rows, const int columns, int i, int j, int size, const double *weighted /* (d, block_stride) */,
+                            const double *whitened /* (d, block_stride) */, int block_stride, double *second /* (d(d+1)/2) */) {
+    vec sums[2][4];
+    for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) sums[r][c] = vec_fill(0.0);
+    }
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec left[2];
+        for (int r = 0; r < rows; ++r) left[r] = vec_load(weighted + (i + r) * block_stride + b);
+        for (int c = 0; c < columns; ++c) {
+            vec right = vec_load(whitened + (j + c) * block_stride + b);
+            for (int r = 0; r < rows; ++r) sums[r][c] += left[r] * right;
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        for (int c = 0; c < columns; ++c) {
+            if (j + c <= i + r) second[FGM_TRIANGLE(i + r) + j + c] += vec_sum(sums[r][c]);
+        }
+    }
+}
+
+static void moments_general(int d, block samples, const double *terms /* (size) */, block_memory memory, const double *whitened /* (d, B) */,
+                            double *moments /* (1 + d + d(d+1)/2) */) {
+    double *first = moments + 1, *second = first + d, *weighted = memory.weighted;
+    vec count = vec_fill(0.0);
+    for (int b = 0; b < samples.size; b += FGM_LANES) count += vec_load(terms + b) * vec_load(memory.scale + b);
+    moments[0] += vec_sum(count);
+    for (int i = 0; i < d; ++i) {
+        vec sum = vec_fill(0.0);
+        for (int b = 0; b < samples.size; b += FGM_LANES) {
+            vec product = vec_load(terms + b) * vec_load(memory.scale + b) * vec_load(whitened + i * memory.size + b);
+            sum += product;
+            vec_store(weighted + i * memory.size + b, product);
+        }
+        first[i] += vec_sum(sum);
+    }
+    for (int i = 0; i < d; i += 2) {
+        bool two_rows = i + 1 < d;
+        int last = two_rows ? i + 1 : i, j = 0;
+        for (; j + 4 <= last + 1; j += 4) {
+            if (two_rows) {
+                moment_tile(2, 4, i, j, samples.size, weighted, whitened, memory.size, second);
+            } else {
+                moment_tile(1, 4, i, j, samples.size, weighted, whitened, memory.size, second);
+            }
+        }
+        for (; j <= last; ++j) {
+            if (two_rows) {
+                moment_tile(2, 1, i, j, samples.size, weighted, whitened, memory.size, second);
+            } else {
+                moment_tile(1, 1, i, j, samples.size, weighted, whitened, memory.size, second);
+            }
+        }
+    }
+}
+
+static void block_moments(int d, block samples, const double *parameters, const double *terms, block_memory memory, const double *whitened,
+                          double *moments) {
+    switch (d) {
+    case 1: moments_unrolled(1, samples, parameters, terms, memory.scale, moments); break;
+    case 2: moments_unrolled(2, samples, parameters, terms, memory.scale, moments); break;
+    case 3: moments_unrolled(3, samples, parameters, terms, memory.scale, moments); break;
+    case 4: moments_unrolled(4, samples, parameters, terms, memory.scale, moments); break;
+    default: moments_general(d, samples, terms, memory, whitened, moments);
+    }
+}
+
+/* ---- the table --------------------------------------------------------------------------------------------------------------- */
+
+/* Neumaier's sum: pair[0] the sum, pair[1] what rounding took from it. */
+static void add_compensated(double *pair, double value) {
+    double sum = pair[0] + value;
+    double larger = pair[0] * pair[0] >= value * value ? pair[0] : value, smaller = larger == value ? pair[0] : value;
+    pair[1] += (larger - sum) + smaller;
+    pair[0] = sum;
+}
+
+static void em_pass(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work) {
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d);
+    block_memory memory = divide_memory(n_components, d, work);
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        for (int k = 0; k < n_components; ++k) {
+            block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened + (size_t)k * d * memory.size,
+                        memory.size);
+        }
+        add_compensated(log_likelihood, block_normalise(n_components, taken, memory));
+        for (int k = 0; k < n_components; ++k) {
+            block_moments(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory,
+                          memory.whitened + (size_t)k * d * memory.size, moments + k * moment_stride);
+        }
+    }
+}
+
+static void store_lanes(double *to, vec from, int count) {
+    double lanes[FGM_LANES];
+    vec_store(lanes, from);
+    for (int lane = 0; lane < count && lane < FGM_LANES; ++lane) to[lane] = lanes[lane];
+}
+
+static void log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d);
+    block_memory memory = divide_memory(n_components, d, work);
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        for (int k = 0; k < n_components; ++k) {
+            block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened, memory.size);
+        }
+        for (int b = 0; b < taken.size; b += FGM_LANES) {
+            vec reciprocal;
+            store_lanes(out + start + b, normalise(n_components, memory.terms + b, memory.size, &reciprocal), taken.count - b);
+        }
+    }
+}
+
+static void component_log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d);
+    block_memory memory = divide_memory(n_components, d, work);
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        for (int k = 0; k < n_components; ++k) {
+            block_terms(d, taken, pack + k * parameter_stride, memory.terms, memory.whitened, memory.size);
+            memcpy(out + (int64_t)k * samples.n + start, memory.terms, (size_t)taken.count * sizeof *out);
+        }
+    }
+}
+
+/* Applies exp (which = 0) or log (1) to each number. */
+FGM_INLINE void apply(const int which, int64_t n, const double *in, double *out) {
+    for (int64_t i = 0; i < n; i += FGM_LANES) {
+        double lanes[FGM_LANES];
+        int count = n - i < FGM_LANES ? (int)(n - i) : FGM_LANES;
+        for (int lane = 0; lane < FGM_LANES; ++lane) lanes[lane] = lane < count ? in[i + lane] : 1.0;
+        vec x = vec_load(lanes);
+        store_lanes(out + i, which == 0 ? vec_exp(x) : vec_log(x), count);
+    }
+}
+
+static void apply_exp(int64_t n, const double *in, double *out) { apply(0, n, in, out); }
+static void apply_log(int64_t n, const double *in, double *out) { apply(1, n, in, out); }
+
+#define FGM_STRINGIFY_(x) #x
+#define FGM_STRINGIFY(x) FGM_STRINGIFY_(x)
+
+const fgm_kernels JOIN(fgm_kernels_, FGM_TIER) = {
+    FGM_STRINGIFY(FGM_TIER), em_pass, log_density, component_log_density, apply_exp, apply_log,
+};

@@ -1,0 +1,18 @@
+/* The text of every error code, from the one list in fastgmmmi.h. */
+#include "core.h"
+
+#ifndef FASTGMMMI_VERSION
+#define FASTGMMMI_VERSION "0.1.0"
+#endif
+
+const char *fgm_strerror(int status) {
+    switch (status) {
+#define FGM_STATUS_TEXT(name, code, text)                                                                                                  \
+    case FGM_##name: return text;
+        FGM_STATUS_LIST(FGM_STATUS_TEXT)
+#undef FGM_STATUS_TEXT
+    default: return "unknown error code";
+    }
+}
+
+const char *fgm_version(void) { return FASTGMMMI_VERSION; }

@@ -1,0 +1,120 @@
+/* exp and log without branches, on FGM_LANES doubles at a time.
+ *
+ * A file that includes this first sets its CPU target and defines FGM_LANES. vec is a GNU C vector of that many doubles (gcc and clang
+ * lower it to whatever registers the target has), or one plain double where the compiler has no such vectors, so that one source serves
+ * every tier.
+ *
+ * exp: x = k ln 2 + r with |r| <= ln 2 / 2 (Cody and Waite 1980), exp r = 1 + r + r^2 q(r) with q of degree 9, interpolated at Chebyshev
+ * nodes (relative error 1.6e-17), then 2^k by shifting k into the exponent.
+ * log: x = 2^e m with m in [sqrt(1/2), sqrt 2), s = (m - 1) / (m + 1), log m = 2 s + s^3 q(s^2) with q of degree 6, interpolated at Chebyshev
+ * nodes (relative error 3e-17), written as f - (f^2/2 - s (f^2/2 + R)), f = m - 1, so that f, which is exact, carries the leading digits.
+ */
+#ifndef FGM_VECMATH_H
+#define FGM_VECMATH_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__GNUC__)
+#define FGM_INLINE static inline __attribute__((always_inline))
+#else
+#define FGM_INLINE static inline
+#endif
+
+#if FGM_LANES > 1
+typedef double vec __attribute__((vector_size(8 * FGM_LANES)));
+typedef int64_t ivec __attribute__((vector_size(8 * FGM_LANES)));
+typedef uint64_t uvec __attribute__((vector_size(8 * FGM_LANES)));
+#define VEC_BITS(x) ((uvec)(x))
+#define VEC_FROM_BITS(x) ((vec)(x))
+#define VEC_TRUE(mask) ((uvec)(mask))
+#else
+typedef double vec;
+typedef uint64_t uvec;
+FGM_INLINE uvec vec_bits(vec x) {
+    uvec bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+FGM_INLINE vec vec_from_bits(uvec bits) {
+    vec x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+#define VEC_BITS(x) vec_bits(x)
+#define VEC_FROM_BITS(x) vec_from_bits(x)
+#define VEC_TRUE(mask) (-(uvec)(mask))
+#endif
+
+FGM_INLINE vec vec_load(const double *from) {
+    vec x;
+    memcpy(&x, from, sizeof x);
+    return x;
+}
+
+FGM_INLINE void vec_store(double *to, vec x) { memcpy(to, &x, sizeof x); }
+
+FGM_INLINE vec vec_fill(double x) {
+    vec filled = {0};
+    return filled + x;
+}
+
+FGM_INLINE double vec_sum(vec x) {
+    double lanes[FGM_LANES];
+    vec_store(lanes, x);
+    for (int width = FGM_LANES / 2; width > 0; width /= 2) {
+        for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
+    }
+    return lanes[0];
+}
+
+/* yes where the mask is set, no elsewhere. */
+FGM_INLINE vec vec_select(uvec mask, vec yes, vec no) { return VEC_FROM_BITS((mask & VEC_BITS(yes)) | (~mask & VEC_BITS(no))); }
+
+FGM_INLINE vec vec_max(vec a, vec b) { return vec_select(VEC_TRUE(a > b), a, b); }
+
+/* exp(x) for x <= 709; 0 below -708 (where the result would be subnormal); NaN stays NaN. */
+FGM_INLINE vec vec_exp(vec x) {
+    const double round_to_integer = 0x1.8p52;
+    vec shifted = x * 0x1.71547652b82fep0 + round_to_integer; /* 1 / ln 2 */
+    vec k = shifted - round_to_integer;
+    vec r = x - k * 0x1.62e42feep-1;     /* leading bits of ln 2: the product is exact */
+    r = r - k * 0x1.a39ef35793c76p-33;   /* the rest of ln 2 */
+    vec q = vec_fill(0x1.af38a9b0ec855p-26);
+    q = q * r + 0x1.289185613a3d6p-22;
+    q = q * r + 0x1.71de0dae63bb3p-19;
+    q = q * r + 0x1.a019b90d2ae7ap-16;
+    q = q * r + 0x1.a01a01a7c41d5p-13;
+    q = q * r + 0x1.6c16c1788bd90p-10;
+    q = q * r + 0x1.11111111109b3p-7;
+    q = q * r + 0x1.5555555553d63p-5;
+    q = q * r + 0x1.5555555555556p-3;
+    q = q * r + 0x1.0000000000001p-1;
+    vec exp_r = (q * r) * r + r + 1.0;
+    vec power = VEC_FROM_BITS((VEC_BITS(shifted) + 1023) << 52);
+    return VEC_FROM_BITS(VEC_BITS(exp_r * power) & ~VEC_TRUE(x < -708.0));
+}
+
+/* log(x) for x positive, normal and finite. */
+FGM_INLINE vec vec_log(vec x) {
+    const uint64_t sqrt_half = UINT64_C(0x3fe6a09e667f3bcd);
+    uvec offset = VEC_BITS(x) - sqrt_half + (UINT64_C(1024) << 52); /* never negative */
+    uvec exponent = offset >> 52;
+    vec m = VEC_FROM_BITS(VEC_BITS(x) - ((exponent - 1024) << 52));
+    vec e = VEC_FROM_BITS(exponent | UINT64_C(0x4330000000000000)) - (0x1p52 + 1024.0);
+    vec f = m - 1.0;
+    vec s = f / (m + 1.0);
+    vec z = s * s;
+    vec q = vec_fill(0x1.2b59b713616c9p-3);
+    q = q * z + 0x1.39fe42e9740a7p-3;
+    q = q * z + 0x1.7462b58e46ebep-3;
+    q = q * z + 0x1.c71c62e26208bp-3;
+    q = q * z + 0x1.2492492df3ba9p-2;
+    q = q * z + 0x1.99999999952ccp-2;
+    q = q * z + 0x1.5555555555558p-1;
+    vec half_square = 0.5 * f * f;
+    vec tail = s * (half_square + z * q) + e * 0x1.a39ef35793c76p-33;
+    return e * 0x1.62e42feep-1 - ((half_square - tail) - f);
+}
+
+#endif

@@ -1,0 +1,280 @@
+/* fastgmmmi: mutual information by Gaussian mixtures, with an error bar. The public C interface.
+ *
+ * Conventions
+ * -----------
+ * - Arrays are plain pointers to double; the comment at each pointer is its shape, rows first (C order).
+ * - Samples are (n, d): one row per sample. Mixtures are weights (K), means (K, d), covariances (K, d, d).
+ * - Information is in nats.
+ * - Every function returns FGM_OK (0) or an error code whose text is fgm_strerror(code). On error the outputs are unspecified.
+ * - No function prints, aborts, starts a thread, reads a file or keeps a pointer after it returns.
+ *   All are thread-safe: there is no mutable global state except fgm_set_cpu_tier, which is for tests.
+ * - Memory that a function returns belongs to the caller; memory that it uses is allocated and freed inside.
+ * - Same inputs, options and seed give the same bits on one build and CPU tier, however the work is split over threads.
+ */
+#ifndef FASTGMMMI_H
+#define FASTGMMMI_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FGM_MAX_DIMENSION 64
+#define FGM_MAX_COMPONENTS 1024
+
+/* One list of errors: the enum here, the texts in status.c and the Python exceptions all come from it. */
+#define FGM_STATUS_LIST(X)                                                                                                                                             \
+    X(OK, 0, "success")                                                                                                                                                \
+    X(ERROR_MEMORY, 1, "out of memory")                                                                                                                                \
+    X(ERROR_CANCELLED, 2, "cancelled by the caller")                                                                                                                   \
+    X(ERROR_OPTION, 3, "an option has a value that is not allowed")                                                                                                    \
+    X(ERROR_DIMENSION, 4, "the number of variables must be at least 1 and at most 64 in total")                                                                       \
+    X(ERROR_NOT_FINITE, 5, "the data contain NaN or infinity")                                                                                                         \
+    X(ERROR_WEIGHTS, 6, "weights must be finite, nonnegative and not all zero")                                                                                        \
+    X(ERROR_TOO_FEW_SAMPLES, 7, "too few samples for the number of variables")                                                                                         \
+    X(ERROR_TOO_MANY_COMPONENTS, 8, "more components than the samples can bear")                                                                                       \
+    X(ERROR_CONSTANT, 9, "a column is constant, so its information is undefined")                                                                                      \
+    X(ERROR_COLLINEAR, 10, "a column is a linear function of the others, so mutual information is infinite or undefined")                                              \
+    X(ERROR_NOT_POSITIVE_DEFINITE, 11, "a covariance matrix is not positive definite")                                                                                 \
+    X(ERROR_COLUMNS, 12, "column numbers must be distinct and within the mixture's dimension")                                                                         \
+    X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library")
+
+typedef enum fgm_status {
+#define FGM_STATUS_ENUM(name, code, text) FGM_##name = code,
+    FGM_STATUS_LIST(FGM_STATUS_ENUM)
+#undef FGM_STATUS_ENUM
+} fgm_status;
+
+/* Text of an error code; never NULL. */
+const char *fgm_strerror(int status);
+
+/* Library version, "major.minor.patch". */
+const char *fgm_version(void);
+
+/* CPU tier in use: "baseline", "v3" or "v4" (x86-64 levels), "portable" elsewhere. FASTGMMMI_CPU in the environment can force one. */
+const char *fgm_cpu_tier(void);
+
+/* Force a tier by name (for tests; not while another thread computes). FGM_ERROR_OPTION where this machine cannot run it. */
+int fgm_set_cpu_tier(const char *tier);
+
+typedef enum fgm_criterion { FGM_CRITERION_CV = 0, FGM_CRITERION_AIC = 1, FGM_CRITERION_BIC = 2 } fgm_criterion;
+
+/* Starting points of EM; the last six are gmm-mi's (Piras et al. 2023), "split" starts from the fit with one component fewer. */
+typedef enum fgm_init {
+    FGM_INIT_KMEANSPP = 0,
+    FGM_INIT_SPLIT = 1,
+    FGM_INIT_RANDOM = 2,
+    FGM_INIT_MINMAX = 3,
+    FGM_INIT_KMEANS = 4,
+    FGM_INIT_RANDOMIZED_KMEANS = 5,
+    FGM_INIT_RANDOM_SKLEARN = 6,
+    FGM_INIT_KMEANS_SKLEARN = 7
+} fgm_init;
+
+typedef enum fgm_marginals { FGM_MARGINALS_NONE = 0, FGM_MARGINALS_STANDARDIZE = 1, FGM_MARGINALS_GAUSSIANIZE = 2 } fgm_marginals;
+
+/* A task is one index of a parallel loop. is_caller is nonzero on the thread that called the library, which alone polls. */
+typedef int (*fgm_task)(void *task_data, int64_t index, int is_caller);
+
+/* Runs task(task_data, i, is_caller) for i = 0 .. n_tasks-1 in any order on any threads, waits for all, returns the first nonzero status or 0. */
+typedef int (*fgm_run_tasks)(void *runner_data, int64_t n_tasks, fgm_task task, void *task_data);
+
+/* Called now and then (about every millisecond of work) by the thread that called the library; nonzero cancels.
+ * done of total bootstrap replicates are finished. */
+typedef int (*fgm_poll)(void *poll_data, int64_t done, int64_t total);
+
+typedef struct fgm_options {
+    size_t size;                 /* sizeof(fgm_options), set by fgm_options_init */
+    int32_t n_components;        /* 0: selected by the criterion */
+    int32_t max_components;      /* largest number tried */
+    int32_t criterion;           /* fgm_criterion */
+    int32_t init;                /* fgm_init */
+    int32_t n_folds;             /* cross-validation folds */
+    int32_t n_inits;             /* starting points of each fit */
+    int32_t patience;            /* numbers of components tried beyond the best one */
+    int32_t max_iter;            /* EM passes of one fit */
+    double tol;                  /* EM stops when a pass gains less than this per sample, nats */
+    double reg_covar;            /* smallest variance of a component, relative to the variance of its column */
+    double init_scale;           /* scale s of gmm-mi's starting points; 0: its default */
+    int32_t marginals;           /* fgm_marginals */
+    int32_t n_bootstrap;         /* replicates; 0: no error bar */
+    int32_t reselect;            /* choose the number of components anew in every replicate: 1, 0, or -1: where it matters */
+    int32_t reserved;            /* 0 */
+    double integration_tol;      /* nats, up to dimension 3; above, a tenth of the standard error */
+    const volatile int *cancel;  /* NULL, or polled: nonzero ends the call with FGM_ERROR_CANCELLED */
+    fgm_run_tasks run_tasks;     /* NULL: a plain loop on the calling thread */
+    void *runner_data;           /* first argument of run_tasks */
+    fgm_poll poll;               /* NULL: none */
+    void *poll_data;             /* first argument of poll */
+} fgm_options;
+
+/* Defaults. Call first, then change fields. */
+void fgm_options_init(fgm_options *options);
+
+/* ---- Mixtures: weights (K), means (K, d), covariances (K, d, d) ----------------------------------------------------------- */
+
+/* Natural logarithm of the density at each row of X. */
+int fgm_log_density(int32_t n_components, int32_t d,
+                    const double *weights,     /* (K) */
+                    const double *means,       /* (K, d) */
+                    const double *covariances, /* (K, d, d) */
+                    const double *X,           /* (n, d) */
+                    int64_t n,
+                    double *out);              /* (n) */
+
+/* Probability of each component at each row of X. */
+int fgm_responsibilities(int32_t n_components, int32_t d,
+                         const double *weights,     /* (K) */
+                         const double *means,       /* (K, d) */
+                         const double *covariances, /* (K, d, d) */
+                         const double *X,           /* (n, d) */
+                         int64_t n,
+                         double *out);              /* (n, K) */
+
+/* n draws. */
+int fgm_sample(int32_t n_components, int32_t d,
+               const double *weights,     /* (K) */
+               const double *means,       /* (K, d) */
+               const double *covariances, /* (K, d, d) */
+               uint64_t seed, int64_t n,
+               double *X);                /* (n, d) */
+
+/* The mixture of some of the columns, in the order given. The number of components and the weights stay. */
+int fgm_marginal(int32_t n_components, int32_t d,
+                 const double *means,           /* (K, d) */
+                 const double *covariances,     /* (K, d, d) */
+                 const int32_t *columns, int32_t n_columns,
+                 double *out_means,             /* (K, n_columns) */
+                 double *out_covariances);      /* (K, n_columns, n_columns) */
+
+/* The mixture of the other columns (in their order) where the given columns have the given values. */
+int fgm_conditional(int32_t n_components, int32_t d,
+                    const double *weights,      /* (K) */
+                    const double *means,        /* (K, d) */
+                    const double *covariances,  /* (K, d, d) */
+                    const int32_t *columns, int32_t n_columns,
+                    const double *values,       /* (n_columns) */
+                    double *out_weights,        /* (K) */
+                    double *out_means,          /* (K, d - n_columns) */
+                    double *out_covariances);   /* (K, d - n_columns, d - n_columns) */
+
+/* Differential entropy. tol is the error aimed at; the estimate of the error made comes back in *error. seed matters above dimension 3. */
+int fgm_entropy(int32_t n_components, int32_t d,
+                const double *weights,     /* (K) */
+                const double *means,       /* (K, d) */
+                const double *covariances, /* (K, d, d) */
+                double tol, uint64_t seed, double *entropy, double *error);
+
+/* Mutual information between two sets of columns, given a third, which may be empty (n_given = 0). Never below zero. */
+int fgm_mixture_mutual_information(int32_t n_components, int32_t d,
+                                   const double *weights,     /* (K) */
+                                   const double *means,       /* (K, d) */
+                                   const double *covariances, /* (K, d, d) */
+                                   const int32_t *x_columns, int32_t n_x,
+                                   const int32_t *y_columns, int32_t n_y,
+                                   const int32_t *given_columns, int32_t n_given,
+                                   double tol, uint64_t seed, double *value, double *error);
+
+/* ---- Fit ------------------------------------------------------------------------------------------------------------------- */
+
+/* Outcome of fgm_fit. Set size; each pointer may be NULL. Arrays hold max_components (or n_components where it is fixed) components. */
+typedef struct fgm_fit_result {
+    size_t size;                /* sizeof(fgm_fit_result) */
+    int32_t n_components;
+    int32_t converged;
+    int32_t n_iter;             /* EM passes of the final fit */
+    int32_t fault_column;       /* column that an error is about, or -1 */
+    double log_likelihood;      /* weighted mean per sample, nats */
+    double *weights;            /* (K) */
+    double *means;              /* (K, d) */
+    double *covariances;        /* (K, d, d) */
+    double *scores;             /* (max_components): selection score of 1, 2, ... components per sample, larger is better, NaN where not tried */
+} fgm_fit_result;
+
+/* Fit a mixture by weighted maximum likelihood, in the data's own coordinates (standardised inside). */
+int fgm_fit(const double *X,             /* (n, d) */
+            int64_t n, int32_t d,
+            const double *sample_weight, /* (n) or NULL */
+            const fgm_options *options, uint64_t seed, fgm_fit_result *result);
+
+/* ---- The whole job ----------------------------------------------------------------------------------------------------------- */
+
+/* Outcome of fgm_mutual_information. Set size; each pointer may be NULL. d = dx + dy, columns of x first. */
+typedef struct fgm_result {
+    size_t size;                /* sizeof(fgm_result) */
+    double value;               /* bias-corrected estimate; plug_in where n_bootstrap = 0 */
+    double standard_error;      /* NaN where n_bootstrap = 0 */
+    double plug_in;             /* MI of the mixture fitted to all the data */
+    double integration_error;   /* of plug_in's integral */
+    double acceleration;        /* of the BCa interval: skewness of the pointwise log ratio / (6 sqrt(n)) */
+    double log_likelihood;      /* mean per sample in the transformed coordinates */
+    int32_t n_components;
+    int32_t converged;
+    int32_t n_iter;
+    int32_t n_failed;           /* replicates that could not be fitted: NaN in bootstrap */
+    int32_t reselected;         /* 1: every replicate chose its number of components */
+    int32_t fault_column;       /* column that an error is about, or -1 */
+    int32_t diverging;          /* 1: the estimate kept growing with the number of components: y looks like a function of x */
+    int32_t reserved;
+    double *bootstrap;          /* (n_bootstrap) */
+    double *scores;             /* (max_components) */
+    double *weights;            /* (K) */
+    double *means;              /* (K, d) in transformed coordinates */
+    double *covariances;        /* (K, d, d) */
+    double *location;           /* (d): transformed = (data - location) / scale, before normal scores are taken */
+    double *scale;              /* (d) */
+    double *resolution;         /* (d): spacing of rounded data in its own units, 0 where none was found */
+} fgm_result;
+
+/* MI between the columns of x and those of y: fit, bias correction and error bar by bootstrap. */
+int fgm_mutual_information(const double *x,             /* (n, dx) */
+                           const double *y,             /* (n, dy) */
+                           int64_t n, int32_t dx, int32_t dy,
+                           const double *sample_weight, /* (n) or NULL */
+                           const fgm_options *options, uint64_t seed, fgm_result *result);
+
+/* Replicates first .. first+count-1 of the same job, given the mixture fitted to all the data: any range, any process, same bits. */
+int fgm_bootstrap_range(const double *x,             /* (n, dx) */
+                        const double *y,             /* (n, dy) */
+                        int64_t n, int32_t dx, int32_t dy,
+                        const double *sample_weight, /* (n) or NULL */
+                        const fgm_options *options, uint64_t seed,
+                        int32_t n_components,
+                        const double *weights,       /* (K) */
+                        const double *means,         /* (K, d) in transformed coordinates */
+                        const double *covariances,   /* (K, d, d) */
+                        int64_t first, int64_t count,
+                        double *bootstrap);          /* (count) */
+
+/* value, standard_error and n_failed of result from its plug_in and the n_bootstrap numbers in bootstrap. */
+int fgm_finish(const double *bootstrap, int64_t n_bootstrap, fgm_result *result);
+
+/* ---- Marginal maps ------------------------------------------------------------------------------------------------------------ */
+
+/* Normal scores of one column: the distinct values, sorted, and the score of each (ties share the mean rank). *n_knots is the number of them. */
+int fgm_normal_scores(const double *column,        /* (n) */
+                      int64_t n,
+                      const double *sample_weight, /* (n) or NULL */
+                      double *knots,               /* (n) */
+                      double *scores,              /* (n) */
+                      int64_t *n_knots);
+
+/* The map applied to other values: linear between knots, constant slope of the end pieces outside, so that it stays monotone. */
+int fgm_apply_normal_scores(const double *knots,  /* (n_knots) */
+                            const double *scores, /* (n_knots) */
+                            int64_t n_knots,
+                            const double *values, /* (n) */
+                            int64_t n,
+                            double *out);         /* (n) */
+
+/* exp and log as the kernels compute them (for tests): within 2 ulp; exp is 0 below -708 and infinity above 709. */
+void fgm_exp(const double *in /* (n) */, int64_t n, double *out /* (n) */);
+void fgm_log(const double *in /* (n) */, int64_t n, double *out /* (n) */);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

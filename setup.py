@@ -1,0 +1,64 @@
+"""Build the extension module; everything else about the package is in pyproject.toml.
+
+Environment variables for development: FASTGMMMI_DEBUG=1 (no optimisation, assertions), FASTGMMMI_COVERAGE=1 (gcov),
+FASTGMMMI_SANITIZE=address,undefined. There are no flags for the processor: each tier of csrc sets its own in the source.
+"""
+
+import os
+import sys
+from glob import glob
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+DEBUG = bool(os.environ.get("FASTGMMMI_DEBUG"))
+COVERAGE = bool(os.environ.get("FASTGMMMI_COVERAGE"))
+SANITIZE = os.environ.get("FASTGMMMI_SANITIZE")
+
+
+def unix_flags() -> tuple[list[str], list[str]]:
+    """Flags of gcc and clang, for compiling and for linking."""
+    compile_flags = ["-std=gnu11", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+    link_flags = []
+    if SANITIZE:
+        compile_flags += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]
+        link_flags += [f"-fsanitize={SANITIZE}"]
+    if COVERAGE:
+        compile_flags += ["--coverage"]
+        link_flags += ["--coverage"]
+    if DEBUG or COVERAGE:
+        compile_flags += ["-O0", "-g", "-UNDEBUG"]
+    elif SANITIZE:
+        compile_flags += ["-O1", "-g", "-UNDEBUG"]
+    else:
+        compile_flags += ["-O3", "-g0"]
+    return compile_flags, link_flags
+
+
+class build_core(build_ext):
+    """Give the extension the version and the flags of the compiler at hand."""
+
+    def build_extensions(self) -> None:
+        """Build."""
+        for extension in self.extensions:
+            extension.define_macros.append(("FASTGMMMI_VERSION", f'"{self.distribution.get_version()}"'))
+            if self.compiler.compiler_type == "msvc":
+                extension.extra_compile_args = ["/std:c11", "/Od" if DEBUG else "/O2"]
+            else:
+                extension.extra_compile_args, extension.extra_link_args = unix_flags()
+        super().build_extensions()
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "fastgmmmi._core",
+            sources=["fastgmmmi/_core.pyx", *sorted(glob("csrc/*.c"))],
+            depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
+            include_dirs=["csrc", "fastgmmmi/include"],
+            libraries=[] if sys.platform == "win32" else ["m"],
+        )
+    ],
+    cmdclass={"build_ext": build_core},
+    options={"build_ext": {"cython_c_in_temp": True}},
+)
