@@ -1,7 +1,7 @@
 """Build the extension module; everything else about the package is in pyproject.toml.
 
 Environment variables for development: FASTGMMMI_DEBUG=1 (no optimisation, assertions), FASTGMMMI_COVERAGE=1 (gcov),
-FASTGMMMI_SANITIZE=address,undefined. There are no flags for the processor: each tier of csrc sets its own in the source.
+FASTGMMMI_SANITIZE=address,undefined. There are no flags for the processor: each tier of csrc sets its own in the code.
 """
 
 import os
@@ -49,16 +49,17 @@ class build_core(build_ext):
         super().build_extensions()
 
 
-setup(
-    ext_modules=[
-        Extension(
-            "fastgmmmi._core",
-            sources=["fastgmmmi/_core.pyx", *sorted(glob("csrc/*.c"))],
-            depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
-            include_dirs=["csrc", "fastgmmmi/include"],
-            libraries=[] if sys.platform == "win32" else ["m"],
-        )
-    ],
-    cmdclass={"build_ext": build_core},
-    options={"build_ext": {"cython_c_in_temp": True}},
-)
+if __name__ == "__main__":  # benchmarks/ takes unix_flags from here
+    setup(
+        ext_modules=[
+            Extension(
+                "fastgmmmi._core",
+                sources=["fastgmmmi/_core.pyx", *sorted(glob("csrc/*.c"))],
+                depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
+                include_dirs=["csrc", "fastgmmmi/include"],
+                libraries=[] if sys.platform == "win32" else ["m"],
+            )
+        ],
+        cmdclass={"build_ext": build_core},
+        options={"build_ext": {"cython_c_in_temp": True}},
+    )

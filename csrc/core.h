@@ -66,6 +66,9 @@ int fgm_mixture_marginal(fgm_mixture *out, const fgm_mixture *mixture, const int
 /* Lower Cholesky factor, packed by rows, of a symmetric matrix packed by rows; in place. False where it is not positive definite. */
 bool fgm_cholesky(double *packed, int d);
 
+/* Eigenvalues and vectors of a symmetric matrix by cyclic Jacobi rotations; a is overwritten, its diagonal the eigenvalues. */
+void fgm_symmetric_eigen(int d, double *a /* (d, d) */, double *vectors /* (d, d): columns */);
+
 /* ---- kernels --------------------------------------------------------------------------------------------------------------- */
 
 /* What the kernels read for each component: the logarithm of its peak density times its weight, an offset, and the whitening
@@ -108,8 +111,128 @@ static inline size_t fgm_work_size(int n_components, int d) {
     return (size_t)fgm_block_size(n_components, d) * per_sample;
 }
 
+/* ---- one long job ----------------------------------------------------------------------------------------------------------- */
+
+/* Cancellation and progress, for one thread. */
+typedef struct fgm_monitor {
+    const volatile int *cancel;
+    fgm_poll poll; /* NULL on all threads but the caller's */
+    void *poll_data;
+    volatile int64_t *done; /* shared between threads */
+    int64_t total;
+    double work; /* since the last look */
+} fgm_monitor;
+
+fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done, int64_t total, int is_caller);
+
+/* Adds work (samples times components); about every millisecond looks whether to stop: FGM_ERROR_CANCELLED. */
+int fgm_monitor_add(fgm_monitor *monitor, double work);
+
+/* Runs the tasks by options->run_tasks, or one after the other. */
+int fgm_run(const fgm_options *options, int64_t n_tasks, fgm_task task, void *task_data);
+
+/* ---- fits ------------------------------------------------------------------------------------------------------------------- */
+
+/* Samples that a fit learns from: up to two runs of rows, since a cross-validation fold leaves a gap. */
+typedef struct fgm_training {
+    fgm_samples parts[2];
+    int n_parts;
+    double total_weight;
+} fgm_training;
+
+fgm_training fgm_training_of(fgm_samples samples);
+/* All rows but [first, last). */
+fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t last);
+
+typedef struct fgm_fit_settings {
+    const fgm_options *options;
+    double tol;                           /* of one fit, nats per sample */
+    double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
+} fgm_fit_settings;
+
+/* Memory for fits of up to max_components components; one per thread. */
+typedef struct fgm_fitter fgm_fitter;
+int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d);
+void fgm_fitter_destroy(fgm_fitter *fitter);
+
+typedef struct fgm_fit_outcome {
+    double log_likelihood; /* weighted mean per sample */
+    int n_iter;
+    bool converged;
+} fgm_fit_outcome;
+
+/* EM from mixture, which becomes the fit. */
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, int max_iter, fgm_monitor *monitor,
+           fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
+/* Weighted mean log-density of samples, and their total weight. */
+int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);
+
+/* Covariance (packed by rows) of a component becomes its Cholesky factor, after raising it to the floor where it is below (then true). */
+bool fgm_floor_and_factor(const double *floor /* (d) */, int d, double *packed /* (d(d+1)/2) */);
+
+/* Fills mixture (n_components and d set) with a starting point. previous: the fit with one component fewer, or NULL. attempt: 0, 1, ... */
+int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt, const fgm_mixture *previous,
+              fgm_mixture *mixture);
+
+/* Fit with mixture->n_components from the best of several starting points. */
+int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key,
+                        const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
+/* How many components, by the criterion; then the fit to all samples. Rows must be in random order: folds are runs of rows. */
+typedef struct fgm_selection {
+    fgm_mixture mixture; /* allocated by fgm_select */
+    fgm_fit_outcome outcome;
+    double *scores; /* (max_components) or NULL */
+} fgm_selection;
+
+/* parallel: fits of the folds may go to options->run_tasks. guess: one more starting point for the final fit, or NULL. */
+int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, const fgm_mixture *guess,
+               fgm_selection *selection);
+
 /* ---- random numbers -------------------------------------------------------------------------------------------------------- */
 /* See random.h. */
+
+/* ---- data in, transformed ---------------------------------------------------------------------------------------------------- */
+
+/* Columns in random order and transformed, ready to be fitted. */
+typedef struct fgm_prepared {
+    int64_t n;
+    int dx, d;
+    double *memory;         /* columns and weights */
+    uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
+    fgm_samples samples;
+    fgm_fit_settings settings;
+    double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
+} fgm_prepared;
+
+/* Checks, shuffles and transforms. y may be NULL (dy = 0). On error *fault_column tells the column, or is -1. */
+int fgm_prepare(fgm_prepared *prepared, const double *x /* (n, dx) */, const double *y /* (n, dy) */, int64_t n, int dx, int dy,
+                const double *sample_weight /* (n) or NULL */, const fgm_options *options, uint64_t seed, int32_t *fault_column);
+void fgm_prepared_release(fgm_prepared *prepared);
+
+/* Spacing of rounded values in a column that is sorted up: 0 where no value occurs twice. */
+double fgm_resolution(const double *sorted /* (n) */, int64_t n);
+
+/* Normal scores of a column's rows under weights: ranks (n) lists its rows from the smallest value up, values (n) are the values. */
+void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights /* (n) or NULL */, double *scores /* (n) */);
+
+/* What a replicate of the bootstrap starts from. */
+typedef struct fgm_bootstrap {
+    const fgm_prepared *prepared;
+    const fgm_options *options;
+    const fgm_mixture *mixture; /* fitted to all the data */
+    uint64_t seed;
+    double integration_tol;
+    bool reselect;
+    int64_t first;
+    double *values; /* (count): replicate first + i goes to values[i] */
+    volatile int64_t done;
+    int64_t count;
+} fgm_bootstrap;
+
+/* Replicates first .. first + count - 1, by options->run_tasks. A replicate that cannot be fitted is NaN. */
+int fgm_run_bootstrap(fgm_bootstrap *bootstrap);
 
 /* ---- integrals ------------------------------------------------------------------------------------------------------------- */
 

@@ -1,0 +1,336 @@
+"""Errors, error bars and coverage where the truth is known: `python benchmarks/accuracy.py`.
+
+Writes benchmarks/results/accuracy.md, unless options leave something out. Finished runs are kept in
+benchmarks/results/accuracy.jsonl, so that a stopped run goes on where it was, for the same build. Nearest neighbours
+(KSG, scikit-learn) and gmm-mi stand beside where `python benchmarks/peers.py` has installed them.
+`--integral` compares the integral of fixed mixtures with an independent adaptive one, `--bits` compares the bits of
+results over threads and CPU tiers.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import cases
+import numpy as np
+import peers
+import report
+from scipy import integrate
+
+import fastgmmmi
+from fastgmmmi import _core
+
+SIZES = [200, 2_000, 20_000]
+STORE = report.RESULTS / "accuracy.jsonl"
+GMM_MI_SAMPLES = 200  # larger ones take it minutes
+PUBLISHED = """gmm-mi's published runs (Piras et al. 2023, 501 data sets each), what it calls the bootstrap mean:
+
+| case | n      | mean error | quoted error | scatter | covers, % |
+|------|--------|------------|--------------|---------|-----------|
+| D5   | 1,000  | +0.0170    | 0.0159       | 0.0172  | 44 / 82   |
+| D5   | 10,000 | +0.0013    | 0.0048       | 0.0051  | 62 / 94   |
+| D5   | 50,000 | +0.0003    | 0.0021       | 0.0028  | 54 / 88   |"""
+
+# ---- single runs -----------------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def build() -> str:
+    """What tells one build of the core from another."""
+    return hashlib.sha256(Path(_core.__file__).read_bytes()).hexdigest()[:16]
+
+
+@functools.cache
+def peer(environment: str) -> peers.Worker | None:
+    """The worker of the calling process."""
+    return peers.start(environment)
+
+
+def run(case: cases.Case, n: int, seed: int, with_gmm_mi: bool) -> dict:
+    """One data set through every estimator, on one thread."""
+    x, y = case.sample(np.random.default_rng([seed, n, zlib.crc32(case.name.encode())]), n)
+    start = time.perf_counter()
+    result = fastgmmmi.mutual_information(x, y, rng=seed, threads=1)
+    record = {"build": build(), "case": case.name, "n": n, "seed": seed, "seconds": time.perf_counter() - start}
+    record |= {"value": result.value, "standard_error": result.standard_error, "n_components": result.n_components}
+    record |= {f"interval{level}": result.confidence_interval(level / 100) for level in (68, 95)}
+    if x.ndim == 1:
+        for name, environment, call in (("ksg", "scikit-learn", "ksg_scikit_learn"), ("gmm_mi", "gmm-mi", "gmm_mi")):
+            worker = peer(environment) if name == "ksg" or with_gmm_mi else None
+            record[name] = worker.call(call, {"x": x, "y": y}).get("value") if worker else None
+    return record
+
+
+def stored() -> list[dict]:
+    """Runs of this build that were finished before."""
+    records = map(json.loads, STORE.read_text().splitlines()) if STORE.exists() else []
+    return [record for record in records if record["build"] == build()]
+
+
+def run_all(chosen: list[cases.Case], sizes: list[int], seeds: int, gmm_mi_seeds: int, processes: int) -> list[dict]:
+    """Every run asked for, old or new."""
+
+    def with_gmm_mi(case, n, seed):
+        return case.kind == "hard edge" and n == GMM_MI_SAMPLES and seed < gmm_mi_seeds
+
+    wanted = {(case.name, n, seed) for case in chosen for n in sizes for seed in range(seeds)}
+    done = {
+        (record["case"], record["n"], record["seed"]): record
+        for record in stored()
+        if (record["case"], record["n"], record["seed"]) in wanted
+    }
+    STORE.parent.mkdir(exist_ok=True)
+    with ProcessPoolExecutor(processes) as pool, STORE.open("a") as store:
+        futures = [
+            pool.submit(run, case, n, seed, with_gmm_mi(case, n, seed))
+            for n in sizes
+            for case in chosen
+            for seed in range(seeds)
+            if (case.name, n, seed) not in done
+            or (with_gmm_mi(case, n, seed) and done[case.name, n, seed].get("gmm_mi") is None)
+        ]
+        for count, future in enumerate(as_completed(futures), 1):
+            record = future.result()
+            done[record["case"], record["n"], record["seed"]] = record
+            print(json.dumps(record), file=store, flush=True)
+            print(f"\r{count} of {len(futures)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return list(done.values())
+
+
+# ---- the table of errors ---------------------------------------------------------------------------------------------
+
+HEADER = [
+    "case",
+    "n",
+    "truth",
+    "mean error",
+    "quoted error",
+    "mean error / quoted",
+    "scatter",
+    "covers 68 / 95, %",
+    "largest pull",
+    "time, one thread",
+    "KSG's mean error",
+    "gmm-mi's mean error",
+    "verdict",
+]
+
+
+def with_error(errors: np.ndarray) -> str:
+    """Mean and its Monte Carlo error."""
+    if not errors.size:
+        return ""
+    spread = f" ± {errors.std(ddof=1) / np.sqrt(errors.size):.4f}" if errors.size > 1 else ""
+    return f"{errors.mean():+.4f}{spread}"
+
+
+def verdict(case: cases.Case, bias: float, largest_pull: float, covers: list[float]) -> str:
+    """Bounds: 0.35 quoted errors for the mean, 5 for each; at independence the interval holds 0 as often as it says."""
+    if case.kind == "hard edge":
+        return "reported"
+    if case.kind == "independent":
+        return "met" if covers[0] >= 68 and covers[1] >= 95 else "missed"
+    return "met" if abs(bias) <= 0.35 and largest_pull <= 5 else "missed"
+
+
+def summary(case: cases.Case, n: int, records: list[dict]) -> list[str]:
+    """One row."""
+    values, quoted = (np.array([record[name] for record in records]) for name in ("value", "standard_error"))
+    errors = values - case.truth
+    covers = []
+    for level in (68, 95):
+        low, high = np.transpose([record[f"interval{level}"] for record in records])
+        covers.append(100 * np.mean((low <= case.truth) & (case.truth <= high)))
+    pull, bias = np.abs(errors / quoted).max(), errors.mean() / quoted.mean()
+    theirs = {
+        name: np.array([record[name] for record in records if record.get(name) is not None]) - case.truth
+        for name in ("ksg", "gmm_mi")
+    }
+    return [
+        case.name,
+        f"{n:,}",
+        f"{case.truth:.4f}",
+        with_error(errors),
+        f"{quoted.mean():.4f}",
+        f"{bias:+.2f}",
+        f"{values.std(ddof=1):.4f}" if len(records) > 1 else "",
+        f"{covers[0]:.0f} / {covers[1]:.0f}",
+        f"{pull:.1f}",
+        f"{1e3 * np.median([record['seconds'] for record in records]):.3g} ms",
+        with_error(theirs["ksg"]) or ("absent" if "ksg" in records[0] else "scalars only"),
+        with_error(theirs["gmm_mi"]),
+        verdict(case, bias, pull, covers),
+    ]
+
+
+def error_table(chosen: list[cases.Case], sizes: list[int], records: list[dict]) -> str:
+    """Rows by case and size."""
+    groups = defaultdict(list)
+    for record in records:
+        groups[record["case"], record["n"]].append(record)
+    rows = [summary(case, n, groups[case.name, n]) for case in chosen for n in sizes]
+    return report.table(HEADER, rows)
+
+
+# ---- integrals of fixed mixtures -------------------------------------------------------------------------------------
+
+
+def fixed_mixtures() -> dict[str, cases.Mixture]:
+    """The mixtures whose integrals are compared."""
+    rng = np.random.default_rng(20)
+    roots = rng.standard_normal((20, 2, 2))
+    covariances = 0.1 * (roots @ roots.transpose(0, 2, 1)) + 0.02 * np.eye(2)
+    many = cases.Mixture(rng.dirichlet(np.ones(20)), 2 * rng.standard_normal((20, 2)), covariances)
+    widths = [(1, 0.5, 1), (1e-4, 8e-5, 1e-4), (1e-4, 0, 1)]
+    unequal = cases.plane_mixture([0.6, 0.2, 0.2], [(0, 0), (0.7, -0.4), (-1, 1)], widths)
+    return {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "widths 1:100": unequal, "20 components": many}
+
+
+def log_density(points: np.ndarray, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Logarithm of a mixture's density at points (n, d)."""
+    roots = np.linalg.cholesky(covariances)
+    whitened = np.linalg.solve(roots[:, None], (points[None] - means[:, None])[..., None])[..., 0]
+    peaks = (
+        np.log(weights) - np.log(np.diagonal(roots, axis1=1, axis2=2)).sum(1) - 0.5 * means.shape[1] * np.log(2 * np.pi)
+    )
+    return np.logaddexp.reduce(peaks[:, None] - 0.5 * (whitened**2).sum(-1), axis=0)
+
+
+def adaptive_integral(mixture: cases.Mixture) -> float:
+    """MI by SciPy's adaptive cubature over each component's own coordinates, cut where narrower components are."""
+    weights, means, covariances = mixture.weights, mixture.means, mixture.covariances
+
+    def log_ratio(points):
+        joint = log_density(points, weights, means, covariances)
+        sides = (log_density(points[:, [i]], weights, means[:, [i]], covariances[:, [i]][:, :, [i]]) for i in (0, 1))
+        return joint - sum(sides)
+
+    total = 0.0
+    for weight, mean, root in zip(weights, means, np.linalg.cholesky(covariances), strict=True):
+
+        def integrand(z, mean=mean, root=root):
+            return np.exp(-0.5 * (z**2).sum(1)) / (2 * np.pi) * log_ratio(mean + z @ root.T)
+
+        inverse = np.linalg.inv(root)
+        centres = (means - mean) @ inverse.T
+        spreads = np.sqrt(np.diagonal(inverse @ covariances @ inverse.T, axis1=1, axis2=2))
+        cuts = []
+        for i in (0, 1):
+            narrow = spreads[:, i] < 0.3
+            edges = (centres[narrow, i, None] + spreads[narrow, i, None] * [-6, -2, 2, 6]).ravel()
+            cuts.append(np.unique(np.concatenate([[-9, 0, 9], edges[np.abs(edges) < 9]])))
+        for left, right in zip(cuts[0], cuts[0][1:], strict=False):
+            for low, high in zip(cuts[1], cuts[1][1:], strict=False):
+                total += weight * integrate.cubature(integrand, [left, low], [right, high], rtol=0, atol=1e-9).estimate
+    return float(total)
+
+
+def integral_table() -> str:
+    """Our integral of each mixture beside the adaptive one."""
+    header = ["mixture", "components", "adaptive", "fastgmmmi", "error", "integration_error", "time", "verdict"]
+    rows = []
+    for name, mixture in fixed_mixtures().items():
+        columns = [np.array(numbers, np.int32) for numbers in ([0], [1], [])]
+        parameters = (mixture.weights, mixture.means, mixture.covariances)
+        start = time.perf_counter()
+        value, quoted = _core.mixture_mutual_information(*parameters, *columns, 1e-5, 0)
+        seconds = time.perf_counter() - start
+        reference = adaptive_integral(mixture)
+        error = abs(value - reference)
+        met = error <= 1e-5 and error <= 3 * quoted + 1e-8  # the reference itself is good to about 1e-8
+        numbers = [f"{reference:.8f}", f"{value:.8f}", f"{error:.1e}", f"{quoted:.1e}", f"{1e3 * seconds:.3g} ms"]
+        rows.append([name, str(len(mixture.weights)), *numbers, "met" if met else "missed"])
+    return report.table(header, rows)
+
+
+# ---- bits ------------------------------------------------------------------------------------------------------------
+
+BITS_SCRIPT = """
+import json, numpy as np, fastgmmmi
+rng = np.random.default_rng(0)
+x, y, z = rng.standard_normal((3, 600))
+jobs = [(x, 0.6 * x + 0.8 * y, {}), (np.log(np.abs(x)), y * x, {"n_bootstrap": 50, "reselect": False}),
+        (np.column_stack([x, y]), np.column_stack([x + z, y - z]), {"n_bootstrap": 20})]
+answers = []
+for threads in (1, 2, 3):
+    results = [fastgmmmi.mutual_information(a, b, rng=1, threads=threads, **options) for a, b, options in jobs]
+    answers.append([[r.value, r.standard_error, *r.bootstrap_distribution] for r in results])
+print(json.dumps([fastgmmmi.cpu_tier(), [[[v.hex() for v in row] for row in answer] for answer in answers]]))
+"""
+
+
+def bits_table() -> str:
+    """Whether 1, 2 and 3 threads give the same bits on each tier, and how far tiers differ."""
+    rows, plainest = [], None
+    for tier in report.machine_tiers():
+        variables = os.environ | {"FASTGMMMI_CPU": tier}
+        command = [sys.executable, "-c", BITS_SCRIPT]
+        output = subprocess.run(
+            command, env=variables, cwd=tempfile.gettempdir(), capture_output=True, text=True, check=True
+        )
+        used, answers = json.loads(output.stdout)
+        same = used == tier and answers[0] == answers[1] == answers[2]
+        numbers = np.array([float.fromhex(number) for row in answers[0] for number in row])
+        plainest = numbers if plainest is None else plainest
+        difference = np.nanmax(np.abs(numbers / plainest - 1))
+        rows.append(
+            [
+                tier,
+                "same bits" if same else "differ",
+                f"{difference:.1e}",
+                "met" if same and difference <= 1e-9 else "missed",
+            ]
+        )
+    return report.table(
+        ["tier", "1, 2 and 3 threads", "largest relative difference to the first tier", "verdict"], rows
+    )
+
+
+def main() -> None:
+    """Run what is asked for and publish the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=[case.name for case in cases.CASES], metavar="CASE")
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument(
+        "--gmm-mi", type=int, default=0, metavar="SEEDS", help="seeds of gmm-mi itself (3 s and more each)"
+    )
+    parser.add_argument("--processes", type=int, default=report.cores())
+    parser.add_argument("--quick", action="store_true", help="5 seeds, not the largest size")
+    parser.add_argument("--integral", action="store_true", help="only the integrals of fixed mixtures")
+    parser.add_argument("--bits", action="store_true", help="only the bits over threads and tiers")
+    options = parser.parse_args()
+    if options.quick:
+        options.seeds, options.sizes = 5, options.sizes[:2]
+    chosen = [case for case in cases.CASES if not options.cases or case.name in options.cases]
+    everything = not options.integral and not options.bits
+    parts = [f"# Accuracy\n\n{report.machine()}."]
+    if everything:
+        records = run_all(chosen, options.sizes, options.seeds, options.gmm_mi, options.processes)
+        parts += [
+            f"## Estimates\n\n{options.seeds} data sets for each row, every option at its default; errors in nats. "
+            f"{peers.versions()}",
+            error_table(chosen, options.sizes, records),
+            PUBLISHED,
+        ]
+    if everything or options.integral:
+        parts += ["## Integrals of fixed mixtures, to 1e-5 nats", integral_table()]
+    if everything or options.bits:
+        parts += ["## The same bits", bits_table()]
+    complete = everything and not options.quick and len(chosen) == len(cases.CASES) and options.sizes == SIZES
+    report.publish("accuracy", "\n\n".join(parts), record=complete)
+
+
+if __name__ == "__main__":
+    main()

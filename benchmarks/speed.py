@@ -1,0 +1,280 @@
+"""Speed of fastgmmmi beside its peers, interleaved in one run: `python benchmarks/speed.py`.
+
+Run it with the Python that has fastgmmmi installed; `python benchmarks/peers.py` installs the peers once, and a peer
+that is not installed is named absent. Writes benchmarks/results/speed.md, unless --quick or --rows leaves rows out.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cases
+import numpy as np
+import peers
+import report
+
+import fastgmmmi
+
+ROOT = Path(__file__).resolve().parent.parent
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+CALLS_OF_OURS = 5  # for one of a slow peer's
+EXPLANATION = (
+    "Medians of interleaved calls in one run; ratios are the peer's time over ours. Whole jobs may use every core. "
+    "EM passes are on one core, per sample and component, n=10,000; scikit-learn's is a long fit less a short one."
+)
+HEADER = ["work", "fastgmmmi", "beside", "its time", "ratio", "goal", ""]
+
+
+@dataclass
+class Timings:
+    """Seconds of repeated calls of one function, and its last answer."""
+
+    seconds: list[float] = field(default_factory=list)
+    reply: dict = field(default_factory=dict)
+
+    def add(self, reply: dict) -> None:
+        """Take one answer of a worker."""
+        self.reply = reply
+        if "seconds" in reply:
+            self.seconds.append(reply["seconds"])
+
+    @property
+    def median(self) -> float:
+        """NaN where no call succeeded."""
+        return float(np.median(self.seconds)) if self.seconds else np.nan
+
+    @property
+    def estimate(self) -> str:
+        """Value, with its error where there is one."""
+        if "value" not in self.reply:
+            return self.reply.get("failed", "absent")
+        error = self.reply.get("standard_error")
+        return f"{self.reply['value']:.4f}" + (f" ± {error:.4f}" if error is not None else "")
+
+
+@dataclass
+class Tables:
+    """Rows of times, under HEADER, and of estimates."""
+
+    times: list[list[str]] = field(default_factory=list)
+    estimates: list[list[str]] = field(default_factory=list)
+
+    def add(self, *cells: str) -> None:
+        """Take a row, and show it at once."""
+        self.times.append(list(cells))
+        print(" | ".join(cells), file=sys.stderr, flush=True)
+
+    def compare(self, work: str, ours: Timings, name: str, peer: Timings, goal: float | None = None) -> None:
+        """Add a row whose goal is a ratio of times."""
+        ratio = peer.median / ours.median
+        its_time = "absent" if np.isnan(peer.median) else duration(peer.median)
+        cells = ["", ""] if goal is None else [f"at least {goal:g} x", verdict(ratio, ratio >= goal)]
+        self.add(work, duration(ours.median), name, its_time, "" if np.isnan(ratio) else f"{ratio:.3g} x", *cells)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in a unit that suits them."""
+    for unit, size in (("s", 1), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def verdict(measured: float, reached: bool) -> str:
+    """Last cell of a row with a goal."""
+    return "not measured" if np.isnan(measured) else "met" if reached else "missed"
+
+
+# ---- whole jobs ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Job:
+    """A data set, whether gmm-mi finishes it in seconds, and how many times faster than gmm-mi we want to be."""
+
+    case: cases.Case
+    n: int
+    gmm_mi: str  # "quick", "slow" or "never"
+    goal: float | None = None
+
+
+JOBS = [
+    Job(cases.gaussian(0.6), 200, "quick", goal=100),
+    Job(cases.gaussian(0.6), 2_000, "quick"),
+    Job(cases.gaussian(0.6), 10_000, "quick"),
+    Job(cases.gaussian(0.6), 100_000, "never"),
+    Job(cases.gamma_exponential(1), 1_000, "slow"),
+    Job(cases.gamma_exponential(1), 10_000, "slow", goal=100),
+]
+LIKE_FOR_LIKE = {"n_bootstrap": 50, "reselect": False, "rng": 0}
+NEIGHBOURS = {
+    "KSG, scikit-learn": ("scikit-learn", "ksg_scikit_learn"),
+    "KSG, ennemi": ("nearest-neighbours", "ksg_ennemi"),
+    "KSG, infomeasure": ("nearest-neighbours", "ksg_infomeasure"),
+    "KSG, npeet-plus": ("nearest-neighbours", "ksg_npeet"),
+}
+
+
+def run_jobs(tables: Tables, repeats: int, quick: bool) -> None:
+    """Whole jobs beside gmm-mi, which has error bars, and nearest neighbours, which have none."""
+    ours, gmm_mi = peers.start_ours(), peers.start("gmm-mi")
+    neighbours = {name: (peers.start(environment), call) for name, (environment, call) in NEIGHBOURS.items()}
+    for job in JOBS:
+        x, y = job.case.sample(np.random.default_rng(1), job.n)
+        arrays = {"x": x, "y": y}
+        like, default, theirs = Timings(), Timings(), Timings()
+        neighbour_times = {name: Timings() for name in NEIGHBOURS}
+        gmm_mi_runs = job.gmm_mi == "quick" or (job.gmm_mi == "slow" and not quick)
+        ours.call("fastgmmmi", arrays, **LIKE_FOR_LIKE)
+        for worker, call in neighbours.values():
+            if worker:
+                worker.call(call, arrays)
+        for _ in range(repeats):
+            if gmm_mi and gmm_mi_runs:
+                theirs.add(gmm_mi.call("gmm_mi", arrays))
+            for _ in range(CALLS_OF_OURS):
+                like.add(ours.call("fastgmmmi", arrays, **LIKE_FOR_LIKE))
+                for name, (worker, call) in neighbours.items():
+                    if worker:
+                        neighbour_times[name].add(worker.call(call, arrays))
+            default.add(ours.call("fastgmmmi", arrays, rng=0))
+        work = f"{job.case.name}, n={job.n:,}"
+        if gmm_mi_runs:
+            tables.compare(f"{work}: 50 bootstraps, reselect=False", like, "gmm-mi", theirs, job.goal)
+            tables.compare(f"{work}: every default", default, "gmm-mi", theirs)
+        for name, times in neighbour_times.items():
+            tables.compare(f"{work}: 50 bootstraps, reselect=False", like, f"{name}, no error bar", times)
+        estimates = [times.estimate for times in (like, default, theirs, *neighbour_times.values())]
+        tables.estimates.append([work, f"{job.case.truth:.4f}", *estimates])
+
+
+# ---- one pass of EM --------------------------------------------------------------------------------------------------
+
+PASSES = [(2, 1), (2, 2), (2, 4), (2, 8), (2, 16), (1, 4), (3, 4), (5, 4), (10, 4), (25, 4), (50, 4)]  # d, K
+PASS_SAMPLES = 10_000
+PASS_LIMITS = {"v3": 2.0, "v4": 1.6}  # ns per sample and component, d=2, K=8
+LEAST_RATIO = 10  # up to d=10
+
+
+def build_em_pass(folder: str) -> Path:
+    """Compile em_pass.c with the core and the flags of setup.py."""
+    sys.path.insert(0, str(ROOT))
+    from setup import unix_flags
+
+    compile_flags, link_flags = unix_flags()
+    program = Path(folder) / "em_pass"
+    sources = [Path(__file__).with_name("em_pass.c"), *sorted(ROOT.glob("csrc/*.c"))]
+    includes = [f"-I{ROOT / 'csrc'}", f"-I{ROOT / 'fastgmmmi' / 'include'}"]
+    subprocess.run(
+        [os.environ.get("CC", "cc"), *compile_flags, *includes, *sources, "-o", program, *link_flags, "-lm"], check=True
+    )
+    return program
+
+
+def time_pass(program: Path, tier: str, n_components: int, X: np.ndarray, data: Path) -> dict:
+    """Seconds per sample and component of em_pass at one tier."""
+    n, d = X.shape
+    command = [program, str(n), str(d), str(n_components), data]
+    variables = os.environ | {"FASTGMMMI_CPU": tier}
+    used, nanoseconds = subprocess.run(
+        command, env=variables, capture_output=True, text=True, check=True
+    ).stdout.split()
+    if used != tier:
+        raise RuntimeError(f"em_pass ran tier {used} where {tier} was asked for")
+    return {"seconds": 1e-9 * float(nanoseconds)}
+
+
+def run_passes(tables: Tables, repeats: int, quick: bool) -> None:
+    """One EM pass on one core, per sample and component, at each tier."""
+    peer = peers.start("scikit-learn", **ONE_THREAD)
+    tiers = report.machine_tiers()
+    with tempfile.TemporaryDirectory() as folder:
+        program = build_em_pass(folder)
+        for d, n_components in PASSES[:5] if quick else PASSES:
+            rng = np.random.default_rng(d)
+            X = rng.standard_normal((PASS_SAMPLES, d))
+            weights, means = np.full(n_components, 1 / n_components), 0.5 * rng.standard_normal((n_components, d))
+            covariances = np.tile(np.eye(d), (n_components, 1, 1))
+            data = Path(folder) / "data"
+            data.write_bytes(b"".join(part.tobytes() for part in (X.T.copy(), weights, means, covariances)))
+            arrays = {"X": X, "weights": weights, "means": means, "precisions": covariances}
+            ours, theirs = {tier: Timings() for tier in tiers}, Timings()
+            for _ in range(repeats):
+                for tier, times in ours.items():
+                    times.add(time_pass(program, tier, n_components, X, data))
+                if peer:
+                    reply = peer.call("mixture_scikit_learn", arrays, passes=20)
+                    theirs.add({name: value / (PASS_SAMPLES * n_components) for name, value in reply.items()})
+            for tier, times in ours.items():
+                work = f"EM pass, d={d}, K={n_components}, {tier}"
+                goal = LEAST_RATIO if d <= 10 and tier in PASS_LIMITS else None
+                tables.compare(work, times, "scikit-learn GaussianMixture", theirs, goal)
+                if (d, n_components) == (2, 8) and tier in PASS_LIMITS:
+                    limit = PASS_LIMITS[tier]
+                    reached = verdict(times.median, 1e9 * times.median <= limit)
+                    tables.add(work, duration(times.median), "", "", "", f"at most {limit} ns", reached)
+
+
+# ---- start-up --------------------------------------------------------------------------------------------------------
+
+
+def seconds_of(statement: str) -> float:
+    """Run one statement in a fresh interpreter, away from the checkout."""
+    script = f"import time; start = time.perf_counter(); {statement}; print(time.perf_counter() - start)"
+    command = [sys.executable, "-c", script]
+    return float(subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True, check=True).stdout)
+
+
+def run_imports(tables: Tables, repeats: int, quick: bool) -> None:
+    """Import time beside NumPy's, in fresh processes."""
+    ours, theirs = Timings(), Timings()
+    for _ in range(5 * repeats):
+        ours.add({"seconds": seconds_of("import fastgmmmi")})
+        theirs.add({"seconds": seconds_of("import numpy")})
+    ratio = theirs.median / ours.median
+    cells = [duration(ours.median), "import numpy", duration(theirs.median), f"{ratio:.2f} x"]
+    tables.add("import fastgmmmi", *cells, "at most 1.3 times", verdict(ratio, 1 / ratio <= 1.3))
+
+
+def run_overhead(tables: Tables, repeats: int, quick: bool) -> None:
+    """A call with next to nothing to compute: an upper limit of what Python costs."""
+    x, y = cases.gaussian(0.6).sample(np.random.default_rng(1), 200)
+    times = Timings()
+    for _ in range(200 * repeats):
+        start = time.perf_counter()
+        fastgmmmi.mutual_information(x, y, n_components=1, n_bootstrap=0, rng=0)
+        times.add({"seconds": time.perf_counter() - start})
+    work = "one call, n=200, one component, no bootstrap"
+    reached = verdict(times.median, times.median <= 0.3e-3)
+    tables.add(work, duration(times.median), "", "", "", "at most 0.3 ms", reached)
+
+
+SECTIONS = {"jobs": run_jobs, "passes": run_passes, "imports": run_imports, "overhead": run_overhead}
+
+
+def main() -> None:
+    """Run the sections asked for and publish the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", nargs="+", choices=SECTIONS, default=list(SECTIONS))
+    parser.add_argument("--repeats", type=int, default=3, help="interleaved rounds (default: 3)")
+    parser.add_argument("--quick", action="store_true", help="one round, without the long jobs and the high dimensions")
+    options = parser.parse_args()
+    tables = Tables()
+    for section in options.rows:
+        SECTIONS[section](tables, 1 if options.quick else options.repeats, options.quick)
+    text = (
+        f"# Speed\n\n{report.machine()}.\n{peers.versions()}\n\n{EXPLANATION}\n\n{report.table(HEADER, tables.times)}"
+    )
+    if tables.estimates:
+        header = ["work", "truth", "fastgmmmi, reselect=False", "fastgmmmi, every default", "gmm-mi", *NEIGHBOURS]
+        text += f"\n\nThe estimates of these runs, in nats:\n\n{report.table(header, tables.estimates)}"
+    report.publish("speed", text, record=not options.quick and options.rows == list(SECTIONS))
+
+
+if __name__ == "__main__":
+    main()

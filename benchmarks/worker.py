@@ -1,0 +1,111 @@
+"""Runs in the environment of a peer (or of fastgmmmi) and times calls there.
+
+One JSON object per line comes in: {"call": name, "arrays": {argument: path of a .npy file}, "options": {...}}; one goes
+back: {"seconds": ..., other results} or {"failed": why}. Modules are imported before the clock starts. Peers are used
+through their public interface alone.
+"""
+
+import importlib
+import json
+import math
+import sys
+import time
+import warnings
+
+import numpy as np
+
+MODULES = {
+    "fastgmmmi": "fastgmmmi",
+    "gmm_mi": "gmm_mi.mi",
+    "ksg_scikit_learn": "sklearn.feature_selection",
+    "mixture_scikit_learn": "sklearn.mixture",
+    "ksg_ennemi": "ennemi",
+    "ksg_infomeasure": "infomeasure",
+    "ksg_npeet": "npeet_plus",
+}
+
+
+def fastgmmmi(module, x, y, **options):
+    """The whole job of this package: value and error bar."""
+    result, seconds = timed(module.mutual_information, x, y, **options)
+    return {
+        "seconds": seconds,
+        "value": result.value,
+        "standard_error": result.standard_error,
+        "n_components": result.n_components,
+    }
+
+
+def gmm_mi(module, x, y):
+    """The whole job of gmm-mi with its defaults: 50 bootstraps."""
+    estimate = module.EstimateMI()
+    (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]))
+    return {
+        "seconds": seconds,
+        "value": float(value),
+        "standard_error": float(error),
+        "n_components": int(estimate.best_components),
+    }
+
+
+def ksg_scikit_learn(module, x, y, n_neighbors=3):
+    """A nearest-neighbour estimate, without an error bar. It adds noise to break ties, hence the seed."""
+    value, seconds = timed(module.mutual_info_regression, x[:, None], y, n_neighbors=n_neighbors, random_state=0)
+    return {"seconds": seconds, "value": float(value[0])}
+
+
+def ksg_ennemi(module, x, y):
+    """A nearest-neighbour estimate, without an error bar."""
+    value, seconds = timed(module.estimate_mi, y, x)
+    return {"seconds": seconds, "value": float(np.squeeze(value))}
+
+
+def ksg_infomeasure(module, x, y):
+    """A nearest-neighbour estimate, without an error bar."""
+    value, seconds = timed(module.mutual_information, x, y, approach="ksg")
+    return {"seconds": seconds, "value": float(value)}
+
+
+def ksg_npeet(module, x, y):
+    """A nearest-neighbour estimate, without an error bar."""
+    value, seconds = timed(module.mi, x, y, base=math.e)
+    return {"seconds": seconds, "value": float(value)}
+
+
+def mixture_scikit_learn(module, X, weights, means, precisions, passes):
+    """Seconds of one pass of EM: a long fit less a short one, over the difference of their passes."""
+    start = {"weights_init": weights, "means_init": means, "precisions_init": precisions}
+
+    def fit(max_iter):
+        return module.GaussianMixture(n_components=len(weights), tol=0, max_iter=max_iter, **start).fit(X)
+
+    _, short = timed(fit, 1)
+    _, long = timed(fit, 1 + passes)
+    return {"seconds": (long - short) / passes}
+
+
+def timed(function, *arguments, **options):
+    """What the function returns, and the seconds it took."""
+    start = time.perf_counter()
+    result = function(*arguments, **options)
+    return result, time.perf_counter() - start
+
+
+def main():
+    """Serve requests until the input ends."""
+    warnings.simplefilter("ignore")
+    replies = sys.stdout
+    sys.stdout = sys.stderr  # what a peer prints is not a reply
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            module = importlib.import_module(MODULES[request["call"]])
+            arrays = {name: np.load(path) for name, path in request["arrays"].items()}
+            reply = globals()[request["call"]](module, **arrays, **request["options"])
+        except Exception as error:
+            reply = {"failed": f"{type(error).__name__}: {error}"}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,390 @@
+/* Maximum likelihood by expectation-maximisation (Dempster, Laird and Rubin 1977) with Anderson acceleration.
+ *
+ * One pass of the kernel gives the log-likelihood at the current parameters theta and the moments for the EM image G(theta). In the whitened
+ * coordinates of a component (mean mu, factor L) with m = E[z], C = Cov[z] under its responsibilities,
+ *   mu' = mu + L m,   L' = L chol(C),   w' = sum of responsibilities / total weight.
+ * Covariances are kept above a floor, Sigma - diag(floor) >= 0, by the constrained M step: eigenvalues of the covariance scaled by the floor
+ * are raised to one, which maximises the expected log-likelihood under the constraint, so EM still never goes down.
+ *
+ * Acceleration (Anderson 1965; Walker and Ni 2011; Henderson and Varadhan 2019 for EM): on theta = (log w, mu, L with log diagonal), the next
+ * point is G_t - sum gamma_i (G_{i+1} - G_i), gamma the least-squares solution of f_t ~ sum gamma_i (f_{i+1} - f_i), f = G - theta, in the metric
+ * of the complete-data information. A point whose log-likelihood is lower than the one before is thrown away for the plain EM step, so the
+ * likelihood never falls. In that metric W the gradient per sample is W f, so f W (step) / 2 estimates how much log-likelihood is left to gain:
+ * the fit has converged when that is below the tolerance.
+ */
+#include "core.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LOG_TWO_PI 1.8378770664093454836
+#define HISTORY 6
+#define CHUNK_ROWS 65536 /* rows between looks at the monitor */
+
+struct fgm_fitter {
+    double *memory;
+    double *pack, *moments, *work;
+    double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step; /* (parameters) each */
+    double *image_changes, *residual_changes;                                             /* (HISTORY, parameters) */
+    fgm_mixture current, next;
+};
+
+int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
+    size_t parameters = (size_t)max_components * (size_t)FGM_PACK_STRIDE(d);
+    /* Fewer components can mean larger blocks, so the most that any number up to max_components needs. */
+    size_t work = 0;
+    for (int k = 1; k <= max_components; ++k) work = fgm_work_size(k, d) > work ? fgm_work_size(k, d) : work;
+    fgm_fitter *created = calloc(1, sizeof *created);
+    *fitter = created;
+    if (!created) return FGM_ERROR_MEMORY;
+    created->memory = fgm_allocate(work + parameters * (9 + 2 * HISTORY));
+    if (!created->memory || fgm_mixture_allocate(&created->current, max_components, d) != FGM_OK ||
+        fgm_mixture_allocate(&created->next, max_components, d) != FGM_OK) {
+        fgm_fitter_destroy(created);
+        *fitter = NULL;
+        return FGM_ERROR_MEMORY;
+    }
+    double **pieces[] = {&created->pack,           &created->moments,           &created->theta, &created->image, &created->residual, &created->metric,
+                         &created->previous_image, &created->previous_residual, &created->step};
+    created->work = created->memory;
+    double *next = created->memory + work;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i, next += parameters) *pieces[i] = next;
+    created->image_changes = next;
+    created->residual_changes = next + HISTORY * parameters;
+    return FGM_OK;
+}
+
+void fgm_fitter_destroy(fgm_fitter *fitter) {
+    if (!fitter) return;
+    fgm_release(fitter->memory);
+    fgm_mixture_release(&fitter->current);
+    fgm_mixture_release(&fitter->next);
+    free(fitter);
+}
+
+/* ---- the floor ---------------------------------------------------------------------------------------------------------------- */
+
+void fgm_symmetric_eigen(int d, double *a /* (d, d) */, double *vectors /* (d, d): columns */) {
+    for (int i = 0; i < d * d; ++i) vectors[i] = i % (d + 1) == 0 ? 1.0 : 0.0;
+    for (int sweep = 0; sweep < 60; ++sweep) {
+        double off = 0.0, diagonal = 0.0;
+        for (int i = 0; i < d; ++i) {
+            diagonal += a[i * d + i] * a[i * d + i];
+            for (int j = 0; j < i; ++j) off += a[i * d + j] * a[i * d + j];
+        }
+        if (off <= 1e-32 * diagonal) return;
+        for (int p = 1; p < d; ++p) {
+            for (int q = 0; q < p; ++q) {
+                double apq = a[p * d + q];
+                if (apq == 0.0) continue;
+                double theta = (a[q * d + q] - a[p * d + p]) / (2.0 * apq);
+                double t = (theta >= 0.0 ? 1.0 : -1.0) / (fabs(theta) + sqrt(theta * theta + 1.0));
+                double c = 1.0 / sqrt(t * t + 1.0), s = t * c;
+                for (int m = 0; m < d; ++m) {
+                    double left = a[m * d + p], right = a[m * d + q];
+                    a[m * d + p] = c * left - s * right;
+                    a[m * d + q] = s * left + c * right;
+                }
+                for (int m = 0; m < d; ++m) {
+                    double left = a[p * d + m], right = a[q * d + m];
+                    a[p * d + m] = c * left - s * right;
+                    a[q * d + m] = s * left + c * right;
+                    left = vectors[m * d + p], right = vectors[m * d + q];
+                    vectors[m * d + p] = c * left - s * right;
+                    vectors[m * d + q] = s * left + c * right;
+                }
+            }
+        }
+    }
+}
+
+/* Raises the eigenvalues of the covariance, in units of the floor, to at least one. */
+static void raise_to_floor(const double *floor, int d, double *packed) {
+    double scaled[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION], vectors[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION];
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) {
+            scaled[i * d + j] = scaled[j * d + i] = packed[FGM_TRIANGLE(i) + j] / sqrt(floor[i] * floor[j]);
+        }
+    }
+    fgm_symmetric_eigen(d, scaled, vectors);
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) {
+            double sum = 0.0;
+            for (int m = 0; m < d; ++m) {
+                double value = scaled[m * d + m];
+                sum += vectors[i * d + m] * vectors[j * d + m] * (value > 1.0 ? value : 1.0);
+            }
+            packed[FGM_TRIANGLE(i) + j] = sum * sqrt(floor[i] * floor[j]);
+        }
+    }
+}
+
+static bool is_above_floor(const double *floor, int d, const double *packed) {
+    double difference[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    memcpy(difference, packed, (size_t)FGM_TRIANGLE(d) * sizeof(double));
+    for (int i = 0; i < d; ++i) difference[FGM_TRIANGLE(i) + i] -= floor[i] * (1.0 - 1e-9);
+    return fgm_cholesky(difference, d);
+}
+
+bool fgm_floor_and_factor(const double *floor, int d, double *packed) {
+    bool raised = !is_above_floor(floor, d, packed);
+    if (raised) raise_to_floor(floor, d, packed);
+    /* Rounding can leave an indefinite matrix only where condition numbers exceed 1e15: then the floor alone is the covariance. */
+    double kept[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    memcpy(kept, packed, (size_t)FGM_TRIANGLE(d) * sizeof(double));
+    if (fgm_cholesky(packed, d)) return raised;
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) packed[FGM_TRIANGLE(i) + j] = i == j ? sqrt(fmax(kept[FGM_TRIANGLE(i) + i], floor[i])) : 0.0;
+    }
+    return true;
+}
+
+/* ---- one pass ----------------------------------------------------------------------------------------------------------------- */
+
+static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, double *log_likelihood) {
+    int k = mixture->n_components, d = mixture->d;
+    double sum[2] = {0.0, 0.0};
+    fgm_pack(mixture, fitter->pack);
+    memset(fitter->moments, 0, (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) * sizeof(double));
+    for (int part = 0; part < training->n_parts; ++part) {
+        fgm_samples samples = training->parts[part];
+        for (int64_t first = 0; first < samples.n; first += CHUNK_ROWS) {
+            fgm_samples chunk = fgm_rows(samples, first, first + CHUNK_ROWS);
+            fgm_get_kernels()->em_pass(k, fitter->pack, chunk, fitter->moments, sum, fitter->work);
+            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * k));
+        }
+    }
+    *log_likelihood = (sum[0] + sum[1]) / training->total_weight;
+    return FGM_OK;
+}
+
+int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight) {
+    /* The EM pass, its moments unused: one more kernel would save little, since this runs once where passes run hundreds of times. */
+    fgm_training all = fgm_training_of(samples);
+    *weight = all.total_weight;
+    return run_pass(fitter, &all, mixture, monitor, mean);
+}
+
+/* The M step of one component, in place of next's; true where the floor was met. Covariance C of z is 2 (S / N) - m m^T since the kernel's z carries 1 / sqrt 2. */
+static bool maximise_component(const fgm_mixture *at, const double *moments /* (1 + d + d(d+1)/2) */, double total_weight, const double *floor, int k,
+                               fgm_mixture *next) {
+    int d = at->d;
+    size_t triangle = (size_t)FGM_TRIANGLE(d);
+    const double *mean = at->means + k * d, *factor = at->factors + k * triangle, *first = moments + 1, *second = first + d;
+    double *new_mean = next->means + k * d, *new_factor = next->factors + k * triangle;
+    double count = moments[0], m[FGM_MAX_DIMENSION], whitened[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    next->weights[k] = count / total_weight;
+    if (!(count > 1e-10 * total_weight)) { /* nothing to learn from: the component stays where it is and fades */
+        memcpy(new_mean, mean, (size_t)d * sizeof(double));
+        memcpy(new_factor, factor, triangle * sizeof(double));
+        return false;
+    }
+    for (int i = 0; i < d; ++i) m[i] = first[i] / count;
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) whitened[FGM_TRIANGLE(i) + j] = 2.0 * (second[FGM_TRIANGLE(i) + j] / count - m[i] * m[j]);
+    }
+    for (int i = 0; i < d; ++i) {
+        double shift = 0.0;
+        for (int j = 0; j <= i; ++j) shift += factor[FGM_TRIANGLE(i) + j] * m[j];
+        new_mean[i] = mean[i] + 1.41421356237309504880 * shift;
+    }
+    /* Sigma' = L C L^T. */
+    double product[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION];
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j < d; ++j) {
+            double sum = 0.0;
+            for (int l = 0; l <= i; ++l) sum += factor[FGM_TRIANGLE(i) + l] * whitened[l >= j ? FGM_TRIANGLE(l) + j : FGM_TRIANGLE(j) + l];
+            product[i * d + j] = sum;
+        }
+    }
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) {
+            double sum = 0.0;
+            for (int l = 0; l <= j; ++l) sum += product[i * d + l] * factor[FGM_TRIANGLE(j) + l];
+            new_factor[FGM_TRIANGLE(i) + j] = sum;
+        }
+    }
+    return fgm_floor_and_factor(floor, d, new_factor);
+}
+
+/* The M step; true where a component met the floor. */
+static bool maximise(const fgm_mixture *at, const double *moments, double total_weight, const double *floor, fgm_mixture *next) {
+    next->n_components = at->n_components;
+    next->d = at->d;
+    bool raised = false;
+    for (int k = 0; k < at->n_components; ++k) {
+        raised |= maximise_component(at, moments + (size_t)k * (size_t)FGM_MOMENT_STRIDE(at->d), total_weight, floor, k, next);
+    }
+    return raised;
+}
+
+/* ---- acceleration ------------------------------------------------------------------------------------------------------------- */
+
+/* theta: for each component log weight, mean, factor with the logarithm of its diagonal. */
+static void to_vector(const fgm_mixture *mixture, double *theta) {
+    int d = mixture->d;
+    for (int k = 0; k < mixture->n_components; ++k, theta += FGM_PACK_STRIDE(d)) {
+        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        theta[0] = log(fmax(mixture->weights[k], 1e-300));
+        memcpy(theta + 1, mixture->means + k * d, (size_t)d * sizeof(double));
+        memcpy(theta + 1 + d, factor, (size_t)FGM_TRIANGLE(d) * sizeof(double));
+        for (int i = 0; i < d; ++i) theta[1 + d + FGM_TRIANGLE(i) + i] = log(factor[FGM_TRIANGLE(i) + i]);
+    }
+}
+
+/* False where a number is out of range or a covariance below the floor. */
+static bool from_vector(const double *theta, const double *floor, fgm_mixture *mixture) {
+    int d = mixture->d;
+    double largest = -INFINITY, total = 0.0, packed[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    for (int k = 0; k < mixture->n_components; ++k) largest = fmax(largest, theta[k * FGM_PACK_STRIDE(d)]);
+    for (int k = 0; k < mixture->n_components; ++k, theta += FGM_PACK_STRIDE(d)) {
+        double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        total += mixture->weights[k] = exp(theta[0] - largest);
+        memcpy(mixture->means + k * d, theta + 1, (size_t)d * sizeof(double));
+        memcpy(factor, theta + 1 + d, (size_t)FGM_TRIANGLE(d) * sizeof(double));
+        for (int i = 0; i < d; ++i) {
+            double *diagonal = factor + FGM_TRIANGLE(i) + i;
+            if (!(fabs(*diagonal) < 300.0)) return false;
+            *diagonal = exp(*diagonal);
+        }
+        for (int i = 0; i < d; ++i) {
+            for (int j = 0; j <= i; ++j) {
+                double sum = 0.0;
+                for (int m = 0; m <= j; ++m) sum += factor[FGM_TRIANGLE(i) + m] * factor[FGM_TRIANGLE(j) + m];
+                packed[FGM_TRIANGLE(i) + j] = sum;
+            }
+        }
+        if (!is_above_floor(floor, d, packed)) return false;
+    }
+    for (int k = 0; k < mixture->n_components; ++k) mixture->weights[k] /= total;
+    return isfinite(total);
+}
+
+/* Diagonal of the complete-data information per sample, about: for each parameter the curvature of the log-likelihood. */
+static void fill_metric(const fgm_mixture *mixture, double *metric) {
+    int d = mixture->d;
+    for (int k = 0; k < mixture->n_components; ++k, metric += FGM_PACK_STRIDE(d)) {
+        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        double weight = mixture->weights[k];
+        metric[0] = weight;
+        for (int i = 0; i < d; ++i) {
+            double inverse = 1.0 / factor[FGM_TRIANGLE(i) + i];
+            metric[1 + i] = weight * inverse * inverse;
+            for (int j = 0; j < i; ++j) metric[1 + d + FGM_TRIANGLE(i) + j] = weight * inverse * inverse;
+            metric[1 + d + FGM_TRIANGLE(i) + i] = 2.0 * weight;
+        }
+    }
+}
+
+static double weighted_product(size_t n, const double *metric, const double *a, const double *b) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; ++i) sum += metric[i] * a[i] * b[i];
+    return sum;
+}
+
+/* step = G - sum gamma_i (G_{i+1} - G_i) - theta. */
+static void anderson_step(fgm_fitter *fitter, size_t parameters, int depth) {
+    double gram[FGM_TRIANGLE(HISTORY)], gamma[HISTORY];
+    for (int i = 0; i < depth; ++i) {
+        const double *change = fitter->residual_changes + (size_t)i * parameters;
+        for (int j = 0; j <= i; ++j) {
+            gram[FGM_TRIANGLE(i) + j] = weighted_product(parameters, fitter->metric, change, fitter->residual_changes + (size_t)j * parameters);
+        }
+        gamma[i] = weighted_product(parameters, fitter->metric, change, fitter->residual);
+    }
+    double trace = 0.0;
+    for (int i = 0; i < depth; ++i) trace += gram[FGM_TRIANGLE(i) + i];
+    for (int i = 0; i < depth; ++i) gram[FGM_TRIANGLE(i) + i] += 1e-10 * trace + DBL_MIN;
+    memcpy(fitter->step, fitter->residual, parameters * sizeof(double));
+    if (depth == 0 || !fgm_cholesky(gram, depth)) return;
+    for (int i = 0; i < depth; ++i) {
+        for (int j = 0; j < i; ++j) gamma[i] -= gram[FGM_TRIANGLE(i) + j] * gamma[j];
+        gamma[i] /= gram[FGM_TRIANGLE(i) + i];
+    }
+    for (int i = depth - 1; i >= 0; --i) {
+        for (int j = i + 1; j < depth; ++j) gamma[i] -= gram[FGM_TRIANGLE(j) + i] * gamma[j];
+        gamma[i] /= gram[FGM_TRIANGLE(i) + i];
+    }
+    for (int i = 0; i < depth; ++i) {
+        const double *change = fitter->image_changes + (size_t)i * parameters;
+        for (size_t p = 0; p < parameters; ++p) fitter->step[p] -= gamma[i] * change[p];
+    }
+}
+
+/* Changes since the last pass go to a slot of the history. */
+static void remember(fgm_fitter *fitter, size_t parameters, int slot) {
+    double *image_change = fitter->image_changes + (size_t)slot * parameters, *residual_change = fitter->residual_changes + (size_t)slot * parameters;
+    for (size_t p = 0; p < parameters; ++p) {
+        image_change[p] = fitter->image[p] - fitter->previous_image[p];
+        residual_change[p] = fitter->residual[p] - fitter->previous_residual[p];
+    }
+}
+
+/* One component needs one pass: its maximum is the sample mean and covariance. */
+static int fit_single(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, fgm_monitor *monitor, fgm_mixture *mixture,
+                      fgm_fit_outcome *outcome) {
+    double before;
+    FGM_TRY(run_pass(fitter, training, mixture, monitor, &before));
+    bool raised = maximise(mixture, fitter->moments, training->total_weight, settings->floor, &fitter->next);
+    fgm_mixture_copy(mixture, &fitter->next);
+    outcome->n_iter = 1;
+    outcome->converged = true;
+    if (raised) return run_pass(fitter, training, mixture, monitor, &outcome->log_likelihood);
+    int d = mixture->d;
+    outcome->log_likelihood = -0.5 * d * (LOG_TWO_PI + 1.0);
+    for (int i = 0; i < d; ++i) outcome->log_likelihood -= log(mixture->factors[FGM_TRIANGLE(i) + i]);
+    return FGM_OK;
+}
+
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, int max_iter, fgm_monitor *monitor, fgm_mixture *mixture,
+           fgm_fit_outcome *outcome) {
+    if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
+    size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
+    double best = -INFINITY;
+    int depth = 0, slot = 0;
+    bool accelerated = false, have_previous = false;
+    fgm_mixture_copy(&fitter->current, mixture);
+    outcome->converged = false;
+    outcome->log_likelihood = -INFINITY;
+    for (outcome->n_iter = 1; outcome->n_iter <= max_iter; ++outcome->n_iter) {
+        double log_likelihood;
+        FGM_TRY(run_pass(fitter, training, &fitter->current, monitor, &log_likelihood));
+        if (accelerated && !(log_likelihood >= best - 1e-14 * fabs(best))) {
+            /* Overshot: back to the EM step of the last good point, which cannot lower the likelihood. */
+            fgm_mixture_copy(&fitter->current, &fitter->next);
+            accelerated = have_previous = false;
+            depth = slot = 0;
+            continue;
+        }
+        best = log_likelihood;
+        fgm_mixture_copy(mixture, &fitter->current);
+        outcome->log_likelihood = log_likelihood;
+        maximise(&fitter->current, fitter->moments, training->total_weight, settings->floor, &fitter->next);
+        to_vector(&fitter->current, fitter->theta);
+        to_vector(&fitter->next, fitter->image);
+        for (size_t p = 0; p < parameters; ++p) fitter->residual[p] = fitter->image[p] - fitter->theta[p];
+        fill_metric(&fitter->next, fitter->metric);
+        if (have_previous) {
+            remember(fitter, parameters, slot);
+            slot = (slot + 1) % HISTORY;
+            if (depth < HISTORY) ++depth;
+        }
+        anderson_step(fitter, parameters, depth);
+        double em_gain = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
+        double left = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->step);
+        if (em_gain < settings->tol && fabs(left) < settings->tol && (depth >= 2 || em_gain < 1e-4 * settings->tol)) {
+            outcome->converged = true;
+            return FGM_OK;
+        }
+        memcpy(fitter->previous_image, fitter->image, parameters * sizeof(double));
+        memcpy(fitter->previous_residual, fitter->residual, parameters * sizeof(double));
+        have_previous = true;
+        for (size_t p = 0; p < parameters; ++p) fitter->theta[p] += fitter->step[p];
+        accelerated = depth > 0 && from_vector(fitter->theta, settings->floor, &fitter->current);
+        if (!accelerated) fgm_mixture_copy(&fitter->current, &fitter->next);
+    }
+    outcome->n_iter = max_iter;
+    return FGM_OK;
+}

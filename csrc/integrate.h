@@ -1,0 +1,69 @@
+/* Inside of the integrals: generators of nodes, and what they are asked to integrate. integrate.c chooses between them.
+ *
+ * A generator hands blocks of nodes to a callback, which writes a value for each; it sums them with its own weights and estimates the error.
+ */
+#ifndef FGM_INTEGRATE_H
+#define FGM_INTEGRATE_H
+
+#include "core.h"
+
+/* Nodes come in blocks of at most this many. */
+#define FGM_NODE_BLOCK 256
+
+/* Writes the integrand's value at each node. */
+typedef void (*fgm_integrand)(void *data, fgm_samples nodes, double *values /* (n) */);
+
+/* ---- trapezoid rule on a lattice (integrate_lattice.c): integrals over all space, up to three dimensions -------------------------- */
+
+#define FGM_LATTICE_DIMENSION 3
+
+/* The lattice x = spacing B i, i integer, within the union of the ellipsoids |factor_k^-1 (x - mean_k)| <= radius_k. */
+typedef struct fgm_lattice {
+    int n_components, d;
+    const double *means;   /* (K, d) */
+    const double *factors; /* (K, d(d+1)/2): lower Cholesky factors, packed by rows */
+    const double *radii;   /* (K) */
+    const double *basis;   /* (d(d+1)/2): B, lower triangular, packed by rows */
+} fgm_lattice;
+
+/* Integral of the integrand. The spacing is refined until the estimated error is below tol or more than max_nodes would be needed.
+ * scale is the integrand's size (of the integral of its modulus, roughly), from which the first spacing is guessed. */
+void fgm_lattice_integrate(const fgm_lattice *lattice, fgm_integrand integrand, void *data, double scale, double tol, double max_nodes,
+                           double *value, double *error, double *work);
+
+/* Doubles of work memory. */
+size_t fgm_lattice_work_size(int n_components, int d);
+
+/* About as many nodes as the first spacing needs; nodes that ellipsoids share are counted once for each. */
+double fgm_lattice_predict_nodes(const fgm_lattice *lattice, double scale, double tol);
+
+/* Shrinks the ellipsoid of basis into that of factor, so that the lattice resolves both. False where rounding leaves nothing of it. */
+bool fgm_lattice_shrink_basis(int d, const double *factor /* (d(d+1)/2) */, double *basis /* (d(d+1)/2) */);
+
+/* Radius outside of which a component of this weight adds less than allowance to the integral of p log p. */
+double fgm_lattice_radius(int d, double weight, double allowance);
+
+/* Product of the diagonal of a lower triangular factor. */
+static inline double fgm_factor_volume(int d, const double *factor /* (d(d+1)/2) */) {
+    double volume = 1.0;
+    for (int i = 0; i < d; ++i) volume *= factor[FGM_TRIANGLE(i) + i];
+    return volume;
+}
+
+/* ---- entropy by lattices (integrate_entropy.c), up to three dimensions -------------------------------------------------------------- */
+
+/* *affordable is false, and nothing computed, where the widths of components differ so much that the lattices would be too large. */
+int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double *value, double *error, bool *affordable);
+
+/* ---- randomised quasi-Monte Carlo (integrate_random.c): expectations under a mixture, any dimension ---------------------------------- */
+
+/* Expectation of the integrand. node_cost is about the time of one value in nanoseconds; the work ends at a limit, with the error reached. */
+int fgm_random_expectation(const fgm_mixture *mixture, fgm_integrand integrand, void *data, double node_cost, double tol, uint64_t seed,
+                           double *value, double *error);
+
+/* ---- divergence (integrate.c) --------------------------------------------------------------------------------------------------------- */
+
+/* Kullback-Leibler divergence of two mixtures over the same variables, the expectation under p of log(p / q). Never below zero. */
+int fgm_integrate_divergence(const fgm_mixture *p, const fgm_mixture *q, double tol, uint64_t seed, double *value, double *error);
+
+#endif

@@ -1,0 +1,54 @@
+/* Views of sample sets, and the watch over one long job. */
+#include "core.h"
+
+fgm_samples fgm_rows(fgm_samples samples, int64_t first, int64_t last) {
+    if (last > samples.n) last = samples.n;
+    samples.columns += first;
+    if (samples.weights) samples.weights += first;
+    samples.n = last - first;
+    return samples;
+}
+
+static double total_weight(fgm_samples samples) {
+    if (!samples.weights) return (double)samples.n;
+    double sum = 0.0;
+    for (int64_t i = 0; i < samples.n; ++i) sum += samples.weights[i];
+    return sum;
+}
+
+fgm_training fgm_training_of(fgm_samples samples) {
+    return (fgm_training){.parts = {samples}, .n_parts = 1, .total_weight = total_weight(samples)};
+}
+
+fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t last) {
+    fgm_training training = {.parts = {fgm_rows(samples, 0, first), fgm_rows(samples, last, samples.n)}, .n_parts = 2};
+    training.total_weight = total_weight(training.parts[0]) + total_weight(training.parts[1]);
+    return training;
+}
+
+#define WORK_BETWEEN_LOOKS 5e5 /* samples times components: about a millisecond */
+
+fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done, int64_t total, int is_caller) {
+    return (fgm_monitor){
+        .cancel = options->cancel,
+        .poll = is_caller ? options->poll : NULL,
+        .poll_data = options->poll_data,
+        .done = done,
+        .total = total,
+    };
+}
+
+int fgm_monitor_add(fgm_monitor *monitor, double work) {
+    monitor->work += work;
+    if (monitor->work < WORK_BETWEEN_LOOKS) return FGM_OK;
+    monitor->work = 0.0;
+    if (monitor->cancel && *monitor->cancel) return FGM_ERROR_CANCELLED;
+    if (monitor->poll && monitor->poll(monitor->poll_data, *monitor->done, monitor->total)) return FGM_ERROR_CANCELLED;
+    return FGM_OK;
+}
+
+int fgm_run(const fgm_options *options, int64_t n_tasks, fgm_task task, void *task_data) {
+    if (options->run_tasks && n_tasks > 1) return options->run_tasks(options->runner_data, n_tasks, task, task_data);
+    for (int64_t i = 0; i < n_tasks; ++i) FGM_TRY(task(task_data, i, 1));
+    return FGM_OK;
+}

@@ -1,0 +1,182 @@
+/* How many components: cross-validated log-likelihood, AIC or BIC.
+ *
+ * For K = 1, 2, ... one fit per fold to the other folds, scored by the mean log-density of the rows left out (their weights counting);
+ * AIC and BIC score one fit to all rows by its log-likelihood less (parameters) / n or less (parameters) ln n / (2 n). The search ends when
+ * patience further numbers have not beaten the best, counted anew after every improvement. The fit to all rows then starts from the folds'
+ * fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
+ *
+ * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
+ * row with a weight, so they never stand on both sides.
+ */
+#include "core.h"
+#include "random.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FOLDS 64
+
+typedef struct search {
+    fgm_samples samples;
+    const fgm_fit_settings *settings;
+    uint64_t key;
+    fgm_monitor *monitor; /* NULL where folds are fitted in parallel: each task has its own */
+    int n_folds;          /* 1 for AIC and BIC: nothing is left out */
+    int n_components;     /* being tried */
+    fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
+    double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
+} search;
+
+/* Trains on all but one fold and scores that one. */
+static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *monitor) {
+    int64_t n = state->samples.n, first = fold * n / state->n_folds, last = (fold + 1) * n / state->n_folds;
+    bool left_out = state->n_folds > 1;
+    fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
+    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL;
+    fgm_fit_outcome outcome;
+    FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
+    int status = fgm_fit_from_starts(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), previous, monitor,
+                                     &fitted, &outcome);
+    if (status == FGM_OK && left_out) {
+        status = fgm_mean_log_density(fitter, &fitted, fgm_rows(state->samples, first, last), monitor, &state->held_out[fold],
+                                      &state->held_out_weight[fold]);
+    } else if (status == FGM_OK) {
+        state->held_out[fold] = outcome.log_likelihood;
+        state->held_out_weight[fold] = training.total_weight;
+    }
+    fgm_mixture_release(&state->latest[fold]);
+    state->latest[fold] = fitted;
+    return status;
+}
+
+static int fold_task(void *task_data, int64_t index, int is_caller) {
+    search *state = task_data;
+    volatile int64_t nothing_done = 0;
+    fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, 0, is_caller);
+    fgm_fitter *fitter;
+    FGM_TRY(fgm_fitter_create(&fitter, state->n_components, state->samples.d));
+    int status = fit_fold(state, (int)index, fitter, state->monitor ? state->monitor : &own);
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+static int fit_folds(search *state) {
+    if (!state->monitor) return fgm_run(state->settings->options, state->n_folds, fold_task, state);
+    for (int fold = 0; fold < state->n_folds; ++fold) FGM_TRY(fold_task(state, fold, 0));
+    return FGM_OK;
+}
+
+static double score(const search *state) {
+    double sum = 0.0, weight = 0.0;
+    for (int fold = 0; fold < state->n_folds; ++fold) {
+        if (!(state->held_out_weight[fold] > 0.0)) continue;
+        sum += state->held_out[fold] * state->held_out_weight[fold];
+        weight += state->held_out_weight[fold];
+    }
+    double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
+    int criterion = state->settings->options->criterion;
+    double penalty = criterion == FGM_CRITERION_AIC ? parameters / weight : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight : 0.0;
+    return sum / weight - penalty;
+}
+
+static int keep_best(search *state) {
+    for (int fold = 0; fold < state->n_folds; ++fold) {
+        fgm_mixture copy;
+        FGM_TRY(fgm_mixture_allocate(&copy, state->n_components, state->samples.d));
+        fgm_mixture_copy(&copy, &state->latest[fold]);
+        fgm_mixture_release(&state->best[fold]);
+        state->best[fold] = copy;
+    }
+    return FGM_OK;
+}
+
+/* Tries 1, 2, ... components; *chosen is the best number, whose fits are left in best. */
+static int try_numbers(search *state, int most, double *scores /* (max_components) or NULL */, int *chosen) {
+    double highest = -INFINITY;
+    for (int k = 1; k <= most && k <= *chosen + state->settings->options->patience; ++k) {
+        state->n_components = k;
+        FGM_TRY(fit_folds(state));
+        double reached = score(state);
+        if (scores) scores[k - 1] = reached;
+        if (reached > highest || k == 1) {
+            highest = reached;
+            *chosen = k;
+            FGM_TRY(keep_best(state));
+        }
+    }
+    return FGM_OK;
+}
+
+/* A fixed number: one fit to all rows; "split" needs the fits before it. */
+static int fit_fixed(search *state, int n_components) {
+    state->n_folds = 1;
+    for (int k = state->settings->options->init == FGM_INIT_SPLIT ? 1 : n_components; k <= n_components; ++k) {
+        state->n_components = k;
+        FGM_TRY(fit_folds(state));
+    }
+    return keep_best(state);
+}
+
+/* The final fit to all rows from the best of the folds' fits and the guess. */
+static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess, fgm_selection *selection) {
+    fgm_training training = fgm_training_of(state->samples);
+    fgm_fitter *fitter;
+    int k = state->best[0].n_components;
+    FGM_TRY(fgm_fitter_create(&fitter, k, state->samples.d));
+    const fgm_mixture *start = &state->best[0];
+    double highest = -INFINITY;
+    int status = FGM_OK, n_candidates = state->n_folds + (guess && guess->n_components == k);
+    for (int i = 0; i < n_candidates && k > 1 && n_candidates > 1 && status == FGM_OK; ++i) {
+        const fgm_mixture *candidate = i < state->n_folds ? &state->best[i] : guess;
+        double mean, weight;
+        status = fgm_mean_log_density(fitter, candidate, state->samples, monitor, &mean, &weight);
+        if (mean > highest) {
+            highest = mean;
+            start = candidate;
+        }
+    }
+    if (status == FGM_OK) status = fgm_mixture_allocate(&selection->mixture, k, state->samples.d);
+    if (status == FGM_OK) {
+        fgm_mixture_copy(&selection->mixture, start);
+        status = fgm_em(fitter, &training, state->settings, state->settings->options->max_iter, monitor, &selection->mixture, &selection->outcome);
+        if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
+    }
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+/* More components than this leave fewer than two training rows for each mean and axis of a component. */
+static int most_components(const search *state) {
+    const fgm_options *options = state->settings->options;
+    int64_t rows = state->samples.n - (state->n_folds > 1 ? state->samples.n / state->n_folds : 0);
+    int64_t bearable = rows / (2 * (state->samples.d + 1));
+    int64_t most = options->max_components < bearable ? options->max_components : bearable;
+    return most < 1 ? 1 : (int)most;
+}
+
+int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, const fgm_mixture *guess,
+               fgm_selection *selection) {
+    const fgm_options *options = settings->options;
+    search *state = calloc(1, sizeof *state);
+    if (!state) return FGM_ERROR_MEMORY;
+    state->samples = samples;
+    state->settings = settings;
+    state->key = key;
+    state->monitor = parallel ? NULL : monitor;
+    state->n_folds = options->criterion == FGM_CRITERION_CV ? options->n_folds : 1;
+    int chosen = 1, status;
+    for (int k = 0; selection->scores && k < options->max_components; ++k) selection->scores[k] = NAN;
+    if (options->n_components > 0) {
+        status = fit_fixed(state, options->n_components);
+    } else {
+        status = try_numbers(state, most_components(state), selection->scores, &chosen);
+    }
+    if (status == FGM_OK) status = fit_all(state, monitor, guess, selection);
+    for (int fold = 0; fold < MAX_FOLDS; ++fold) {
+        fgm_mixture_release(&state->latest[fold]);
+        fgm_mixture_release(&state->best[fold]);
+    }
+    free(state);
+    return status;
+}

@@ -1,0 +1,88 @@
+"""Types of the binding. Arrays are C-contiguous float64 and are not modified."""
+
+from collections.abc import Callable, Mapping
+from typing import Final, TypeAlias, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Floats: TypeAlias = NDArray[np.float64]
+_Columns: TypeAlias = NDArray[np.int32]
+_Options: TypeAlias = Mapping[str, int | float]
+_Poll: TypeAlias = Callable[[int, int], object] | None
+
+class _Fit(TypedDict):
+    n_components: int
+    converged: bool
+    n_iter: int
+    log_likelihood: float
+    weights: _Floats  # (K,)
+    means: _Floats  # (K, d)
+    covariances: _Floats  # (K, d, d)
+    scores: _Floats  # (max_components,)
+
+class _Information(_Fit):
+    value: float
+    standard_error: float
+    plug_in: float
+    integration_error: float
+    acceleration: float
+    n_failed: int
+    reselected: bool
+    diverging: bool
+    bootstrap: _Floats  # (n_bootstrap,)
+    location: _Floats  # (d,)
+    scale: _Floats  # (d,)
+    resolution: _Floats  # (d,)
+
+CRITERIA: Final[dict[str, int]]
+INITS: Final[dict[str, int]]
+MARGINALS: Final[dict[str, int]]
+
+class CoreError(Exception):
+    name: str
+    fault_column: int
+
+def mutual_information(
+    x: _Floats, y: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll
+) -> _Information: ...
+def bootstrap_range(
+    x: _Floats,
+    y: _Floats,
+    sample_weight: _Floats | None,
+    options: _Options,
+    seed: int,
+    weights: _Floats,
+    means: _Floats,
+    covariances: _Floats,
+    first: int,
+    count: int,
+) -> _Floats: ...
+def finish(bootstrap: _Floats, plug_in: float) -> tuple[float, float, int]: ...
+def fit(X: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll) -> _Fit: ...
+def log_density(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...
+def responsibilities(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...
+def sample(weights: _Floats, means: _Floats, covariances: _Floats, seed: int, n: int) -> _Floats: ...
+def marginal(means: _Floats, covariances: _Floats, columns: _Columns) -> tuple[_Floats, _Floats]: ...
+def conditional(
+    weights: _Floats, means: _Floats, covariances: _Floats, columns: _Columns, values: _Floats
+) -> tuple[_Floats, _Floats, _Floats]: ...
+def entropy(weights: _Floats, means: _Floats, covariances: _Floats, tol: float, seed: int) -> tuple[float, float]: ...
+def mixture_mutual_information(
+    weights: _Floats,
+    means: _Floats,
+    covariances: _Floats,
+    x_columns: _Columns,
+    y_columns: _Columns,
+    given_columns: _Columns,
+    tol: float,
+    seed: int,
+) -> tuple[float, float]: ...
+def normal_scores(column: _Floats, sample_weight: _Floats | None) -> tuple[_Floats, _Floats]: ...
+def apply_normal_scores(knots: _Floats, scores: _Floats, values: _Floats) -> _Floats: ...
+def exp(array: _Floats) -> _Floats: ...
+def log(array: _Floats) -> _Floats: ...
+def cpu_tier() -> str: ...
+def set_cpu_tier(name: str) -> None: ...
+def version() -> str: ...
+def default_options() -> dict[str, int | float]: ...

@@ -1,0 +1,595 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
+"""The binding: arrays in, arrays out, no decisions. See include/fastgmmmi.h for what each function does."""
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from cpython.exc cimport PyErr_CheckSignals
+
+import numpy as np
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+    #include <time.h>
+    #if defined(_MSC_VER)
+    #include <intrin.h>
+    static int64_t fgm_next_index(volatile int64_t *counter) { return _InterlockedExchangeAdd64((volatile __int64 *)counter, 1); }
+    #else
+    static int64_t fgm_next_index(volatile int64_t *counter) { return __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
+    #endif
+    static double fgm_wall_clock(void) {
+        struct timespec now;
+        timespec_get(&now, TIME_UTC);
+        return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+    }
+    """
+    int64_t fgm_next_index(volatile int64_t *counter) noexcept nogil
+    double fgm_wall_clock() noexcept nogil
+
+ctypedef int (*fgm_task)(void *task_data, int64_t index, int is_caller) noexcept nogil
+ctypedef int (*fgm_run_tasks)(void *runner_data, int64_t n_tasks, fgm_task task, void *task_data) noexcept nogil
+ctypedef int (*fgm_poll)(void *poll_data, int64_t done, int64_t total) noexcept nogil
+
+cdef extern from "fastgmmmi.h" nogil:
+    int FGM_OK, FGM_ERROR_MEMORY, FGM_ERROR_CANCELLED, FGM_ERROR_OPTION
+    int FGM_CRITERION_CV, FGM_CRITERION_AIC, FGM_CRITERION_BIC
+    int FGM_INIT_KMEANSPP, FGM_INIT_SPLIT, FGM_INIT_RANDOM, FGM_INIT_MINMAX, FGM_INIT_KMEANS
+    int FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN
+    int FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE
+
+    ctypedef struct fgm_options:
+        size_t size
+        int32_t n_components, max_components, criterion, init, n_folds, n_inits, patience, max_iter
+        double tol, reg_covar, init_scale
+        int32_t marginals, n_bootstrap, reselect
+        double integration_tol
+        const volatile int *cancel
+        void *run_tasks
+        void *runner_data
+        void *poll
+        void *poll_data
+
+    ctypedef struct fgm_fit_result:
+        size_t size
+        int32_t n_components, converged, n_iter, fault_column
+        double log_likelihood
+        double *weights
+        double *means
+        double *covariances
+        double *scores
+
+    ctypedef struct fgm_result:
+        size_t size
+        double value, standard_error, plug_in, integration_error, acceleration, log_likelihood
+        int32_t n_components, converged, n_iter, n_failed, reselected, fault_column, diverging
+        double *bootstrap
+        double *scores
+        double *weights
+        double *means
+        double *covariances
+        double *location
+        double *scale
+        double *resolution
+
+    const char *fgm_strerror(int status)
+    const char *fgm_version()
+    const char *fgm_cpu_tier()
+    int fgm_set_cpu_tier(const char *tier)
+    void fgm_options_init(fgm_options *options)
+    int fgm_log_density(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                        const double *X, int64_t n, double *out)
+    int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                             const double *X, int64_t n, double *out)
+    int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                   uint64_t seed, int64_t n, double *X)
+    int fgm_marginal(int32_t n_components, int32_t d, const double *means, const double *covariances, const int32_t *columns,
+                     int32_t n_columns, double *out_means, double *out_covariances)
+    int fgm_conditional(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                        const int32_t *columns, int32_t n_columns, const double *values, double *out_weights, double *out_means,
+                        double *out_covariances)
+    int fgm_entropy(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                    double tol, uint64_t seed, double *entropy, double *error)
+    int fgm_mixture_mutual_information(int32_t n_components, int32_t d, const double *weights, const double *means,
+                                       const double *covariances, const int32_t *x_columns, int32_t n_x, const int32_t *y_columns,
+                                       int32_t n_y, const int32_t *given_columns, int32_t n_given, double tol, uint64_t seed,
+                                       double *value, double *error)
+    int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, const fgm_options *options, uint64_t seed,
+                fgm_fit_result *result)
+    int fgm_mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight,
+                               const fgm_options *options, uint64_t seed, fgm_result *result)
+    int fgm_bootstrap_range(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight,
+                            const fgm_options *options, uint64_t seed, int32_t n_components, const double *weights,
+                            const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap)
+    int fgm_finish(const double *bootstrap, int64_t n_bootstrap, fgm_result *result)
+    int fgm_normal_scores(const double *column, int64_t n, const double *sample_weight, double *knots, double *scores, int64_t *n_knots)
+    int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
+    void fgm_exp(const double *values, int64_t n, double *out)
+    void fgm_log(const double *values, int64_t n, double *out)
+
+CRITERIA = {"cv": FGM_CRITERION_CV, "aic": FGM_CRITERION_AIC, "bic": FGM_CRITERION_BIC}
+INITS = {
+    "kmeans++": FGM_INIT_KMEANSPP,
+    "split": FGM_INIT_SPLIT,
+    "random": FGM_INIT_RANDOM,
+    "minmax": FGM_INIT_MINMAX,
+    "kmeans": FGM_INIT_KMEANS,
+    "randomized_kmeans": FGM_INIT_RANDOMIZED_KMEANS,
+    "random_sklearn": FGM_INIT_RANDOM_SKLEARN,
+    "kmeans_sklearn": FGM_INIT_KMEANS_SKLEARN,
+}
+MARGINALS = {"none": FGM_MARGINALS_NONE, "standardize": FGM_MARGINALS_STANDARDIZE, "gaussianize": FGM_MARGINALS_GAUSSIANIZE}
+
+cdef extern from *:
+    """
+    static const struct { int code; const char *name; } fgm_status_names[] = {
+    #define FGM_STATUS_NAME(name, code, text) {code, #name},
+        FGM_STATUS_LIST(FGM_STATUS_NAME)
+    };
+    static const char *fgm_status_name(int status) {
+        for (size_t i = 0; i < sizeof fgm_status_names / sizeof *fgm_status_names; ++i) {
+            if (fgm_status_names[i].code == status) return fgm_status_names[i].name;
+        }
+        return "ERROR_UNKNOWN";
+    }
+    """
+    const char *fgm_status_name(int status) noexcept nogil
+
+
+class CoreError(Exception):
+    """An error code of the core: its name, its text and the column that it is about (-1: none)."""
+
+    def __init__(self, name, text, fault_column=-1):
+        super().__init__(name, text, fault_column)
+        self.name = name
+        self.fault_column = fault_column
+
+    def __str__(self):
+        return self.args[1]
+
+
+cdef int check(int status, int fault_column=-1) except -1:
+    if status == FGM_OK:
+        return 0
+    if status == FGM_ERROR_MEMORY:
+        raise MemoryError(fgm_strerror(status).decode())
+    raise CoreError(fgm_status_name(status).decode(), fgm_strerror(status).decode(), fault_column)
+
+
+# ---- one call: threads, progress, cancellation ---------------------------------------------------------------------------------
+
+cdef double SECONDS_BETWEEN_POLLS = 0.05
+
+cdef struct Loop:
+    fgm_task task
+    void *data
+    int64_t n
+    int64_t next
+    int status
+
+
+cdef void run_loop(Loop *loop, int is_caller) noexcept nogil:
+    """Take indices until none is left or a task has failed."""
+    cdef int64_t index
+    cdef int status
+    while loop.status == FGM_OK:
+        index = fgm_next_index(&loop.next)
+        if index >= loop.n:
+            return
+        status = loop.task(loop.data, index, is_caller)
+        if status != FGM_OK:
+            loop.status = status
+
+
+cdef class HelperLoop:
+    """What a helper thread calls."""
+
+    cdef Loop *loop
+
+    def __call__(self):
+        with nogil:
+            run_loop(self.loop, 0)
+
+
+cdef class Call:
+    """The surroundings of one call of the core."""
+
+    cdef fgm_options options
+    cdef int cancel
+    cdef int threads
+    cdef double last_poll
+    cdef object poll
+    cdef object exception
+
+    def __cinit__(self, dict options, int threads, poll):
+        fgm_options_init(&self.options)
+        fill_options(&self.options, options)
+        self.cancel = 0
+        self.threads = threads
+        self.poll = poll
+        self.exception = None
+        self.last_poll = fgm_wall_clock()
+        self.options.cancel = &self.cancel
+        self.options.poll = <void *>poll_call
+        self.options.poll_data = <void *>self
+        if threads > 1:
+            self.options.run_tasks = <void *>run_tasks
+            self.options.runner_data = <void *>self
+
+    cdef int look(self, int64_t done, int64_t total):
+        """Nonzero where the call is to end: a signal has come, or poll raised."""
+        if self.exception is not None:
+            return 1
+        try:
+            PyErr_CheckSignals()
+            if self.poll is not None and total > 0:
+                self.poll(done, total)
+        except BaseException as exception:
+            self.exception = exception
+            self.cancel = 1
+            return 1
+        return 0
+
+    cdef int finish(self, int status, int fault_column=-1) except -1:
+        if self.exception is not None:
+            raise self.exception
+        return check(status, fault_column)
+
+
+cdef int poll_call(void *data, int64_t done, int64_t total) noexcept nogil:
+    cdef double now = fgm_wall_clock()
+    cdef Call call
+    with gil:
+        call = <Call>data
+        if 0 <= now - call.last_poll < SECONDS_BETWEEN_POLLS and done < total:
+            return 0
+        call.last_poll = now
+        return call.look(done, total)
+
+
+cdef int run_tasks(void *data, int64_t n_tasks, fgm_task task, void *task_data) noexcept nogil:
+    with gil:
+        return run_on_threads(<Call>data, n_tasks, task, task_data)
+
+
+cdef int run_on_threads(Call call, int64_t n_tasks, fgm_task task, void *task_data) noexcept:
+    """The calling thread and helpers share the indices; every helper has ended when this returns."""
+    cdef Loop loop
+    cdef HelperLoop helper = HelperLoop.__new__(HelperLoop)
+    loop.task = task
+    loop.data = task_data
+    loop.n = n_tasks
+    loop.next = 0
+    loop.status = FGM_OK
+    helper.loop = &loop
+    futures = []
+    try:
+        from fastgmmmi import parallel
+        futures = parallel.start(helper, min(call.threads, n_tasks) - 1)
+    except BaseException as exception:
+        call.exception = exception
+        call.cancel = 1
+        loop.status = FGM_ERROR_CANCELLED
+    with nogil:
+        run_loop(&loop, 1)
+    for future in futures:
+        # A helper that has not begun is not needed any more; one that has begun uses this frame and must end first.
+        while not future.cancel() and not future.done():
+            try:
+                future.exception(SECONDS_BETWEEN_POLLS)
+            except TimeoutError:
+                pass
+            except BaseException as exception:
+                call.exception = exception
+                call.cancel = 1
+            call.look(0, 0)
+    return loop.status
+
+
+cdef int fill_options(fgm_options *options, dict values) except -1:
+    for name, value in values.items():
+        if name == "n_components":
+            options.n_components = value
+        elif name == "max_components":
+            options.max_components = value
+        elif name == "criterion":
+            options.criterion = value
+        elif name == "init":
+            options.init = value
+        elif name == "n_folds":
+            options.n_folds = value
+        elif name == "n_inits":
+            options.n_inits = value
+        elif name == "patience":
+            options.patience = value
+        elif name == "max_iter":
+            options.max_iter = value
+        elif name == "tol":
+            options.tol = value
+        elif name == "reg_covar":
+            options.reg_covar = value
+        elif name == "init_scale":
+            options.init_scale = value
+        elif name == "marginals":
+            options.marginals = value
+        elif name == "n_bootstrap":
+            options.n_bootstrap = value
+        elif name == "reselect":
+            options.reselect = value
+        elif name == "integration_tol":
+            options.integration_tol = value
+        else:
+            raise KeyError(name)
+    return 0
+
+
+def default_options():
+    """The defaults of fgm_options_init."""
+    cdef fgm_options options
+    fgm_options_init(&options)
+    return {
+        "n_components": options.n_components,
+        "max_components": options.max_components,
+        "criterion": options.criterion,
+        "init": options.init,
+        "n_folds": options.n_folds,
+        "n_inits": options.n_inits,
+        "patience": options.patience,
+        "max_iter": options.max_iter,
+        "tol": options.tol,
+        "reg_covar": options.reg_covar,
+        "init_scale": options.init_scale,
+        "marginals": options.marginals,
+        "n_bootstrap": options.n_bootstrap,
+        "reselect": options.reselect,
+        "integration_tol": options.integration_tol,
+    }
+
+
+# ---- the jobs --------------------------------------------------------------------------------------------------------------------
+
+cdef double *address(double[::1] array) noexcept:
+    return &array[0] if array.shape[0] > 0 else NULL
+
+
+def mutual_information(const double[:, ::1] x, const double[:, ::1] y, const double[::1] sample_weight, dict options, uint64_t seed,
+                       int threads, poll):
+    cdef Call call = Call(options, threads, poll)
+    cdef int most = call.options.n_components if call.options.n_components > 0 else call.options.max_components
+    cdef int64_t n = x.shape[0]
+    cdef int32_t dx = <int32_t>x.shape[1], dy = <int32_t>y.shape[1], d = dx + dy
+    cdef const double *weight_address = NULL
+    cdef fgm_result result
+    cdef int status
+    if sample_weight is not None:
+        weight_address = &sample_weight[0]
+    bootstrap = np.empty(max(call.options.n_bootstrap, 0))
+    scores = np.empty(call.options.max_components)
+    weights, means, covariances = np.empty(most), np.empty(most * d), np.empty(most * d * d)
+    location, scale, resolution = np.empty(d), np.empty(d), np.empty(d)
+    result.size = sizeof(result)
+    result.bootstrap = address(bootstrap)
+    result.scores = address(scores)
+    result.weights = address(weights)
+    result.means = address(means)
+    result.covariances = address(covariances)
+    result.location = address(location)
+    result.scale = address(scale)
+    result.resolution = address(resolution)
+    result.fault_column = -1
+    with nogil:
+        status = fgm_mutual_information(&x[0, 0], &y[0, 0], n, dx, dy, weight_address, &call.options, seed, &result)
+    call.finish(status, result.fault_column)
+    k = result.n_components
+    return {
+        "value": result.value,
+        "standard_error": result.standard_error,
+        "plug_in": result.plug_in,
+        "integration_error": result.integration_error,
+        "acceleration": result.acceleration,
+        "log_likelihood": result.log_likelihood,
+        "n_components": k,
+        "converged": bool(result.converged),
+        "n_iter": result.n_iter,
+        "n_failed": result.n_failed,
+        "reselected": bool(result.reselected),
+        "diverging": bool(result.diverging),
+        "bootstrap": bootstrap,
+        "scores": scores,
+        "weights": weights[:k].copy(),
+        "means": means[: k * d].reshape(k, d).copy(),
+        "covariances": covariances[: k * d * d].reshape(k, d, d).copy(),
+        "location": location,
+        "scale": scale,
+        "resolution": resolution,
+    }
+
+
+def bootstrap_range(const double[:, ::1] x, const double[:, ::1] y, const double[::1] sample_weight, dict options, uint64_t seed,
+                    const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, int64_t first, int64_t count):
+    cdef Call call = Call(options, 1, None)
+    cdef const double *weight_address = NULL
+    cdef int status
+    if sample_weight is not None:
+        weight_address = &sample_weight[0]
+    out = np.empty(count)
+    cdef double *out_address = address(out)
+    with nogil:
+        status = fgm_bootstrap_range(&x[0, 0], &y[0, 0], x.shape[0], <int32_t>x.shape[1], <int32_t>y.shape[1], weight_address,
+                                     &call.options, seed, <int32_t>weights.shape[0], &weights[0], &means[0, 0], &covariances[0, 0, 0],
+                                     first, count, out_address)
+    call.finish(status)
+    return out
+
+
+def finish(double[::1] bootstrap, double plug_in):
+    cdef fgm_result result
+    result.plug_in = plug_in
+    check(fgm_finish(address(bootstrap), bootstrap.shape[0], &result))
+    return result.value, result.standard_error, result.n_failed
+
+
+def fit(const double[:, ::1] X, const double[::1] sample_weight, dict options, uint64_t seed, int threads, poll):
+    cdef Call call = Call(options, threads, poll)
+    cdef int most = call.options.n_components if call.options.n_components > 0 else call.options.max_components
+    cdef int64_t n = X.shape[0]
+    cdef int32_t d = <int32_t>X.shape[1]
+    cdef const double *weight_address = NULL
+    cdef fgm_fit_result result
+    cdef int status
+    if sample_weight is not None:
+        weight_address = &sample_weight[0]
+    scores = np.empty(call.options.max_components)
+    weights, means, covariances = np.empty(most), np.empty(most * d), np.empty(most * d * d)
+    result.size = sizeof(result)
+    result.fault_column = -1
+    result.scores = address(scores)
+    result.weights = address(weights)
+    result.means = address(means)
+    result.covariances = address(covariances)
+    with nogil:
+        status = fgm_fit(&X[0, 0], n, d, weight_address, &call.options, seed, &result)
+    call.finish(status, result.fault_column)
+    k = result.n_components
+    return {
+        "n_components": k,
+        "converged": bool(result.converged),
+        "n_iter": result.n_iter,
+        "log_likelihood": result.log_likelihood,
+        "weights": weights[:k].copy(),
+        "means": means[: k * d].reshape(k, d).copy(),
+        "covariances": covariances[: k * d * d].reshape(k, d, d).copy(),
+        "scores": scores,
+    }
+
+
+# ---- mixtures ---------------------------------------------------------------------------------------------------------------------
+
+def log_density(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, const double[:, ::1] X):
+    cdef int status
+    cdef int64_t n = X.shape[0]
+    out = np.empty(n)
+    cdef double *to = address(out)
+    if n > 0:
+        with nogil:
+            status = fgm_log_density(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0],
+                                     &covariances[0, 0, 0], &X[0, 0], n, to)
+        check(status)
+    return out
+
+
+def responsibilities(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, const double[:, ::1] X):
+    cdef int status
+    cdef int64_t n = X.shape[0]
+    out = np.empty(n * means.shape[0])
+    cdef double *to = address(out)
+    if n > 0:
+        with nogil:
+            status = fgm_responsibilities(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0],
+                                          &covariances[0, 0, 0], &X[0, 0], n, to)
+        check(status)
+    return out.reshape(n, means.shape[0])
+
+
+def sample(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, uint64_t seed, int64_t n):
+    cdef int status
+    out = np.empty(n * means.shape[1])
+    cdef double *to = address(out)
+    if n > 0:
+        with nogil:
+            status = fgm_sample(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0], &covariances[0, 0, 0],
+                                seed, n, to)
+        check(status)
+    return out.reshape(n, means.shape[1])
+
+
+def marginal(const double[:, ::1] means, const double[:, :, ::1] covariances, const int32_t[::1] columns):
+    cdef int k = <int>means.shape[0], m = <int>columns.shape[0]
+    out_means, out_covariances = np.empty(k * m), np.empty(k * m * m)
+    check(fgm_marginal(k, <int32_t>means.shape[1], &means[0, 0], &covariances[0, 0, 0], &columns[0] if m > 0 else NULL, m,
+                       address(out_means), address(out_covariances)))
+    return out_means.reshape(k, m), out_covariances.reshape(k, m, m)
+
+
+def conditional(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, const int32_t[::1] columns,
+                const double[::1] values):
+    cdef int k = <int>means.shape[0], m = <int>columns.shape[0], left = max(<int>means.shape[1] - m, 0)
+    out_weights, out_means, out_covariances = np.empty(k), np.empty(k * left), np.empty(k * left * left)
+    check(fgm_conditional(k, <int32_t>means.shape[1], &weights[0], &means[0, 0], &covariances[0, 0, 0], &columns[0] if m > 0 else NULL, m,
+                          &values[0] if m > 0 else NULL, address(out_weights), address(out_means), address(out_covariances)))
+    return out_weights, out_means.reshape(k, left), out_covariances.reshape(k, left, left)
+
+
+def entropy(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, double tol, uint64_t seed):
+    cdef double value = 0.0, error = 0.0
+    cdef int status
+    with nogil:
+        status = fgm_entropy(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0], &covariances[0, 0, 0], tol, seed,
+                             &value, &error)
+    check(status)
+    return value, error
+
+
+def mixture_mutual_information(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances,
+                               const int32_t[::1] x_columns, const int32_t[::1] y_columns, const int32_t[::1] given_columns, double tol,
+                               uint64_t seed):
+    cdef double value = 0.0, error = 0.0
+    cdef int status
+    cdef int32_t n_x = <int32_t>x_columns.shape[0], n_y = <int32_t>y_columns.shape[0], n_given = <int32_t>given_columns.shape[0]
+    cdef const int32_t *x_address = &x_columns[0] if n_x > 0 else NULL
+    cdef const int32_t *y_address = &y_columns[0] if n_y > 0 else NULL
+    cdef const int32_t *given_address = &given_columns[0] if n_given > 0 else NULL
+    with nogil:
+        status = fgm_mixture_mutual_information(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0],
+                                                &covariances[0, 0, 0], x_address, n_x, y_address, n_y, given_address, n_given, tol, seed,
+                                                &value, &error)
+    check(status)
+    return value, error
+
+
+# ---- marginal maps, exp and log, the tier ------------------------------------------------------------------------------------------
+
+def normal_scores(const double[::1] column, const double[::1] sample_weight):
+    cdef int64_t n_knots = 0, n = column.shape[0]
+    cdef const double *weight_address = NULL
+    cdef int status
+    if sample_weight is not None:
+        weight_address = &sample_weight[0]
+    knots, scores = np.empty(n), np.empty(n)
+    cdef double *to_knots = address(knots)
+    cdef double *to_scores = address(scores)
+    with nogil:
+        status = fgm_normal_scores(&column[0], n, weight_address, to_knots, to_scores, &n_knots)
+    check(status)
+    return knots[:n_knots].copy(), scores[:n_knots].copy()
+
+
+def apply_normal_scores(const double[::1] knots, const double[::1] scores, const double[::1] values):
+    out = np.empty(values.shape[0])
+    if values.shape[0] > 0:
+        check(fgm_apply_normal_scores(&knots[0], &scores[0], knots.shape[0], &values[0], values.shape[0], address(out)))
+    return out
+
+
+def exp(const double[::1] values):
+    out = np.empty(values.shape[0])
+    if values.shape[0] > 0:
+        fgm_exp(&values[0], values.shape[0], address(out))
+    return out
+
+
+def log(const double[::1] values):
+    out = np.empty(values.shape[0])
+    if values.shape[0] > 0:
+        fgm_log(&values[0], values.shape[0], address(out))
+    return out
+
+
+def cpu_tier():
+    return fgm_cpu_tier().decode()
+
+
+def set_cpu_tier(str tier):
+    check(fgm_set_cpu_tier(tier.encode()))
+
+
+def version():
+    return fgm_version().decode()

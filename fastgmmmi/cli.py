@@ -1,0 +1,312 @@
+"""The command line: ``fastgmmmi mi FILE X Y`` and ``fastgmmmi info``."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from importlib.util import find_spec
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any, NoReturn
+from zipfile import BadZipFile
+
+import numpy as np
+
+from . import __version__, cpu_tier, mutual_information
+from .parallel import bar, resolve_threads
+from .results import UNITS
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .results import MIResult
+
+_MISSING = ("", "NA")  # and what float() takes for NaN
+_OPTIONAL_PARTS = ("scipy", "tqdm", "pyarrow", "matplotlib", "numba", "dask")
+_INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
+_BROKEN_PIPE = 141
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        Command and its arguments; None takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit status: 0, 2 after an error that was named on standard error, 130 after an interruption.
+    """
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit does not fail again
+        return _BROKEN_PIPE
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (ValueError, ImportError, MemoryError) as error:
+        return _fail(str(error) or "out of memory")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        sys.exit(_fail(f"{message}; see {self.prog} --help"))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="fastgmmmi", description="Mutual information with an error bar.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"fastgmmmi {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    mi = commands.add_parser("mi", help="mutual information of two columns of a file", allow_abbrev=False)
+    mi.add_argument("file", metavar="FILE", help="CSV or TSV with a header, .npy, .npz, .parquet; - is standard input")
+    mi.add_argument("x", metavar="X", help="column name, or number from 0")
+    mi.add_argument("y", metavar="Y", help="column name, or number from 0")
+    mi.add_argument("--units", choices=list(UNITS), default="nats", help="units of the result (default: %(default)s)")
+    mi.add_argument("--bootstrap", type=int, default=100, metavar="N", help="replicates (default: %(default)s)")
+    mi.add_argument("--seed", type=int, default=0, metavar="S", help="of the random numbers (default: %(default)s)")
+    mi.add_argument("--threads", type=int, metavar="N", help="default: the cores this process may use")
+    mi.add_argument("--json", action="store_true", help="print one JSON object")
+    mi.set_defaults(run=_run_mi)
+
+    info = commands.add_parser("info", help="version, CPU tier, threads, optional parts", allow_abbrev=False)
+    info.set_defaults(run=_run_info)
+    return parser
+
+
+def _fail(message: str) -> int:
+    print("fastgmmmi:", " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+
+def _run_mi(options: argparse.Namespace) -> None:
+    x, y = read_columns(options.file, [options.x, options.y])
+    with _progress_bar(options.bootstrap) as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are printed below, one line each
+        result = mutual_information(
+            x,
+            y,
+            n_bootstrap=options.bootstrap,
+            units=options.units,
+            missing="drop",
+            rng=options.seed,
+            threads=options.threads,
+            progress=progress,
+        )
+    for message in result.warnings:
+        print("fastgmmmi: warning:", message, file=sys.stderr)
+    if options.json:
+        print(json.dumps({"x": options.x, "y": options.y, **_numbers(result)}, allow_nan=False))
+    else:
+        _print_table(_lines(result))
+
+
+def _progress_bar(total: int) -> AbstractContextManager[Any]:
+    """A bar on the terminal where work is long; False where there is no terminal, or no tqdm."""
+    if sys.stderr.isatty() and find_spec("tqdm"):
+        return bar(total, delay=1, leave=False)
+    return nullcontext(False)
+
+
+def _numbers(result: MIResult) -> dict[str, Any]:
+    numbers = result.to_dict()
+    for detail in ("bootstrap_distribution", "model"):
+        del numbers[detail]
+    return numbers
+
+
+def _lines(result: MIResult) -> Iterator[tuple[str, str]]:
+    numbers = _numbers(result)
+    yield "mutual information", result.amount()
+    if numbers["confidence_interval"]:
+        low, high = result.confidence_interval()
+        yield "95% interval", f"{low:z.4g} to {high:z.4g} {result.units}"
+    yield "samples used", str(result.n_samples)
+    yield "rows dropped", f"{result.n_dropped} (missing values)" if result.n_dropped else "0"
+    yield "components", str(result.n_components)
+    yield "seed", str(result.seed)
+
+
+def _run_info(options: argparse.Namespace) -> None:
+    parts = {part: "yes" if find_spec(part) else "no" for part in _OPTIONAL_PARTS}
+    _print_table(
+        [("version", __version__), ("CPU tier", cpu_tier()), ("threads", str(resolve_threads(None))), *parts.items()]
+    )
+
+
+def _print_table(lines: Iterator[tuple[str, str]] | Sequence[tuple[str, str]]) -> None:
+    for name, value in lines:
+        print(f"{name:<20}{value}")
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+class _Column(np.ndarray[Any, Any]):
+    """Values that know their name, for messages."""
+
+    name: str
+
+
+def read_columns(path: str, wanted: Sequence[str]) -> list[NDArray[Any]]:
+    """
+    Read columns of a file, missing values as NaN.
+
+    Parameters
+    ----------
+    path : str
+        File; its ending says what it is, and text with a header is assumed. "-" is standard input.
+    wanted : sequence of str
+        Names or numbers of the columns.
+
+    Returns
+    -------
+    list of ndarray
+        The columns.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is not what its name says, or has no such column, or a column is not numbers.
+    ImportError
+        If a Parquet file is to be read and pyarrow is not there.
+    """
+    ending = os.path.splitext(path)[1].lower()
+    if ending in (".npy", ".npz"):
+        found: list[tuple[str, Any]] = _numpy_columns(path, wanted)
+    elif ending in (".parquet", ".pq"):
+        found = _parquet_columns(path, wanted)
+    else:
+        with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+            found = _text_columns(file, path, "\t" if ending in (".tsv", ".tab") else None, wanted)
+    columns: list[NDArray[Any]] = []
+    for name, values in found:
+        column = np.asarray(values).view(_Column)
+        column.name = name
+        columns.append(column)
+    return columns
+
+
+def _find(column: str, names: Sequence[str], path: str) -> int:
+    """Find a column by its name, or else by its number."""
+    if names.count(column) == 1:
+        return names.index(column)
+    if column in names:
+        raise ValueError(f"{path}: {names.count(column)} columns are named {column!r}")
+    if column.isdecimal() and int(column) < len(names):
+        return int(column)
+    raise ValueError(f"{path}: no column {column!r}; there are {', '.join(names)}")
+
+
+def _text_columns(file: IO[bytes], path: str, delimiter: str | None, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    """Read columns of comma-, semicolon- or tab-separated text."""
+    lines = _decoded(file, path)
+    first = next(lines, "")
+    rows = csv.reader(chain([first], lines), delimiter=delimiter or max(",\t;", key=first.count))
+    try:
+        names = [name.strip() for name in next(rows)]
+        _check_header(names, path)
+        positions = [_find(column, names, path) for column in wanted]
+        columns: list[list[float]] = [[] for _ in wanted]
+        for row in rows:
+            if len(row) != len(names):
+                if not row:  # a blank line
+                    continue
+                raise ValueError(f"{path}: line {rows.line_num} has {len(row)} fields, the header has {len(names)}")
+            for values, position in zip(columns, positions, strict=True):
+                values.append(_number(row[position], names[position], rows.line_num, path))
+    except csv.Error as error:
+        raise ValueError(f"{path}: line {rows.line_num}: {error}") from None
+    return [(names[position], values) for position, values in zip(positions, columns, strict=True)]
+
+
+def _decoded(file: IO[bytes], path: str) -> Iterator[str]:
+    """Decode lines, without the mark that some programs put first."""
+    position = 0
+    for number, line in enumerate(file, start=1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            place = f"position {position + error.start}, in line {number}"
+            raise ValueError(f"{path}: not UTF-8: byte 0x{error.object[error.start]:02x} at {place}") from None
+        position += len(line)
+
+
+def _check_header(names: list[str], path: str) -> None:
+    """Refuse a first line that is empty or holds data; whole numbers can be names."""
+    if not any(names):
+        raise ValueError(f"{path}: the first line is empty; it must be a header with the names of the columns")
+    try:
+        numbers = list(map(float, names))
+    except ValueError:
+        return
+    if not all(map(float.is_integer, numbers)):
+        raise ValueError(f"{path}: the first line holds numbers; it must be a header with the names of the columns")
+
+
+def _number(text: str, name: str, line: int, path: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        if text.strip() in _MISSING:
+            return math.nan
+        raise ValueError(
+            f"{path}: column {name!r} holds text ({text!r} in line {line}); "
+            "discrete variables are not available yet, only numbers"
+        ) from None
+
+
+def _numpy_columns(path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    """Read fields or columns of an array, or arrays of an archive."""
+    try:
+        data = np.load(path, allow_pickle=False)
+        if isinstance(data, np.ndarray):
+            return _array_columns(data, path, wanted)
+        with data:
+            names = [data.files[_find(column, data.files, path)] for column in wanted]
+            return [(name, data[name]) for name in names]
+    except (EOFError, BadZipFile) as error:
+        raise ValueError(f"{path}: not a file that NumPy saved: {error}") from None
+
+
+def _array_columns(data: NDArray[Any], path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    if data.dtype.names:
+        names = [data.dtype.names[_find(column, data.dtype.names, path)] for column in wanted]
+        return [(name, data[name]) for name in names]
+    if data.ndim != 2:
+        raise ValueError(f"{path}: an array of shape {data.shape}; rows and columns, or named fields, are needed")
+    positions = [_find(column, list(map(str, range(data.shape[1]))), path) for column in wanted]
+    return [(str(position), data[:, position]) for position in positions]
+
+
+def _parquet_columns(path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise ImportError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow") from None
+    schema = parquet.read_schema(path)
+    names = [schema.names[_find(column, schema.names, path)] for column in wanted]
+    table = parquet.read_table(path, columns=names)
+    return [(name, table.column(name)) for name in names]

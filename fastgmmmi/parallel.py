@@ -1,0 +1,209 @@
+"""Threads, executors and progress. The core decides what is computed; here is only who computes it."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from . import _core
+from .inputs import whole_number
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future, ThreadPoolExecutor
+
+    from .inputs import Floats, Samples
+
+    Poll: TypeAlias = Callable[[int, int], object] | None
+
+_MOST_HELPERS = 1024  # threads are made only when they are needed
+_RANGES = 64  # pieces of a bootstrap handed to an executor: enough for a cluster, few enough that data travel seldom
+
+_default_threads: int | None = None
+_pool: ThreadPoolExecutor | None = None
+_pool_lock = threading.Lock()
+
+
+# ---- threads ---------------------------------------------------------------------------------------------------------
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set the number of threads used where ``threads`` is None.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1. None goes back to the cores that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If `n` is not a whole number of at least 1.
+
+    Notes
+    -----
+    Results do not depend on the number of threads.
+
+    Examples
+    --------
+    >>> import fastgmmmi as fg
+    >>> fg.set_num_threads(1)
+    >>> fg.set_num_threads(None)
+    """
+    global _default_threads
+    _default_threads = None if n is None else whole_number("n", n, 1)
+
+
+def resolve_threads(threads: int | None) -> int:
+    """Give the number of threads to use; None is the default: what was set, else the cores this process may use."""
+    if threads is not None:
+        return whole_number("threads", threads, 1)
+    return _default_threads or usable_cores()
+
+
+def usable_cores() -> int:
+    """Count the cores that affinity and the control group leave to this process."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(min(cores, cgroup_cores()))
+
+
+@cache
+def cgroup_cores(membership: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> float:
+    """Cores that the quotas of the control group and its parents allow, rounded up; infinity without a quota."""
+    try:
+        with open(membership) as file:
+            groups = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:  # not Linux
+        return math.inf
+    allowed = math.inf
+    for _, controllers, path in groups:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount = os.path.join(root, controllers) if controllers else root  # version 2 has no list of controllers
+        parts = path.strip("/").split("/")
+        for depth in range(len(parts) + 1):
+            allowed = min(allowed, _quota(os.path.join(mount, *parts[:depth])))
+    return allowed
+
+
+def _quota(group: str) -> float:
+    """Cores that one control group may use, rounded up."""
+    for names in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):  # version 2, version 1
+        with suppress(OSError, ValueError):  # not there, or "max"
+            quota, period = map(int, " ".join(_read(os.path.join(group, name)) for name in names).split())
+            if quota > 0:
+                return math.ceil(quota / period)
+    return math.inf
+
+
+def _read(path: str) -> str:
+    with open(path) as file:
+        return file.read()
+
+
+def start(function: Callable[[], object], count: int) -> list[Future[object]]:
+    """Run function on count helper threads, or on fewer where no more can be had: the calling thread works too."""
+    futures = []
+    with suppress(RuntimeError):  # no more threads, or the interpreter is shutting down
+        for _ in range(count):
+            futures.append(_helpers().submit(function))
+    return futures
+
+
+def _helpers() -> ThreadPoolExecutor:
+    global _pool
+    with _pool_lock:
+        if _pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            _pool = ThreadPoolExecutor(_MOST_HELPERS, thread_name_prefix="fastgmmmi")
+        return _pool
+
+
+def _forget_helpers() -> None:
+    """Drop the threads of the parent: they do not exist in a forked child."""
+    global _pool, _pool_lock
+    _pool = None
+    _pool_lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
+
+
+# ---- executors -------------------------------------------------------------------------------------------------------
+
+
+def mutual_information(
+    data: Samples, options: dict[str, int | float], seed: int, threads: int, executor: Executor | None, poll: Poll
+) -> dict[str, Any]:
+    """Run the whole job: on threads, or with the bootstrap replicates handed to an executor."""
+    x, y = (variable.values for variable in data.variables)
+    total = int(options["n_bootstrap"])
+    if executor is None or total == 0:
+        return dict(_core.mutual_information(x, y, data.sample_weight, options, seed, threads, poll))
+    fit_poll = None if poll is None else lambda *_: poll(0, total)
+    fit_options = {**options, "n_bootstrap": 0}
+    fitted = _core.mutual_information(x, y, data.sample_weight, fit_options, seed, threads, fit_poll)
+    job = (x, y, data.sample_weight, options, seed, fitted["weights"], fitted["means"], fitted["covariances"])
+    bootstrap = _collect(lambda *span: executor.submit(_core.bootstrap_range, *job, *span), total, poll)
+    value, standard_error, n_failed = _core.finish(bootstrap, fitted["plug_in"])
+    finished = {"bootstrap": bootstrap, "value": value, "standard_error": standard_error, "n_failed": n_failed}
+    return {**fitted, **finished}
+
+
+def _collect(submit: Callable[[int, int], Future[Floats]], total: int, poll: Poll) -> Floats:
+    """Submit ranges that make up total, and put their results in order; an error cancels what has not begun."""
+    from concurrent.futures import as_completed
+
+    size = math.ceil(total / _RANGES)
+    collected = np.empty(total)
+    done = 0
+    firsts: dict[Future[Floats], int] = {}
+    try:
+        for first in range(0, total, size):
+            firsts[submit(first, min(size, total - first))] = first
+        for future in as_completed(firsts):
+            part = future.result()
+            collected[firsts[future] : firsts[future] + len(part)] = part
+            done += len(part)
+            if poll is not None:
+                poll(done, total)
+    except BaseException:
+        for future in firsts:
+            future.cancel()
+        raise
+    return collected
+
+
+# ---- progress --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def reporting(progress: bool | Callable[[int, int], object], total: int) -> Iterator[Poll]:
+    """Give the function to call with (done, total): none, a bar's, or the user's own."""
+    if progress is False:
+        yield None
+        return
+    if progress is not True and not callable(progress):
+        raise ValueError(f"progress must be True, False or a callable taking (done, total), got {progress!r}")
+    with bar(total) if progress is True else nullcontext(progress) as report:
+        yield report
+        report(total, total)
+
+
+@contextmanager
+def bar(total: int, **style: Any) -> Iterator[Callable[[int, int], object]]:
+    """Give the function that moves a tqdm bar."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError("progress=True needs tqdm: pip install tqdm, or fastgmmmi[all]") from None
+    with tqdm(total=total, unit=" replicates", **style) as shown:
+        yield lambda done, total: shown.update(done - shown.n)

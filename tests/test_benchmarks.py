@@ -1,0 +1,83 @@
+"""The truths that benchmarks/ measures errors from, by quadrature of the densities, and the samplers beside them."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import integrate
+from scipy.special import digamma
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+specification = importlib.util.spec_from_file_location("cases", BENCHMARKS / "cases.py")
+cases = importlib.util.module_from_spec(specification)
+sys.modules["cases"] = cases  # where its dataclasses look for their types
+specification.loader.exec_module(cases)
+
+
+@pytest.mark.parametrize("a", [0.3, 0.5, 2])
+def test_weinman(a):
+    # Given x, y is x plus an exponential of mean a, so that MI = h(y) - h(a E) = h(y) - (1 + ln a).
+    rates = np.array([2, 1 / a + 1e-9])
+
+    def integrand(y):
+        density = np.prod(rates) / (rates[1] - rates[0]) * (np.exp(-rates[0] * y) - np.exp(-rates[1] * y))
+        return -density * np.log(density) if density > 0 else 0.0
+
+    entropy, _ = integrate.quad(integrand, 0, np.inf, limit=500)
+    assert cases.weinman(a).truth == pytest.approx(entropy - 1 - np.log(a), abs=1e-6)
+
+
+@pytest.mark.parametrize("a", [0.3, 1, 10])
+def test_gamma_exponential(a):
+    # The density of y is a (1 + y)^-(a + 1); its entropy is taken in t = ln(1 + y). Given x it is 1 - ln x.
+    entropy, _ = integrate.quad(lambda t: -a * np.exp(-a * t) * (np.log(a) - (a + 1) * t), 0, np.inf)
+    assert cases.gamma_exponential(a).truth == pytest.approx(entropy - 1 + digamma(a), abs=1e-9)
+
+
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_multivariate_gaussian(d):
+    covariance = (np.eye(2 * d) + 1) / 2
+    parts = covariance[:d, :d], covariance[d:, d:], covariance
+    x, y, joint = (np.linalg.slogdet(part).logabsdet for part in parts)
+    case = cases.multivariate_gaussian(d)
+    assert case.truth == pytest.approx((x + y - joint) / 2, abs=1e-12)
+    draws = np.hstack(case.sample(np.random.default_rng(0), 100_000))
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.03)
+
+
+@pytest.mark.parametrize("name", ["D1", "D3p", "D5"])
+def test_mixture(name):
+    mixture = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5}[name]
+    # The trapezoid rule converges spectrally on a smooth density that vanishes at the edges.
+    x, y = np.linspace(-10, 10, 2001), np.linspace(-5, 10, 1501)
+    density = np.zeros((x.size, y.size))
+    for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
+        precision = np.linalg.inv(covariance)
+        dx, dy = x[:, None] - mean[0], y[None] - mean[1]
+        square = precision[0, 0] * dx**2 + 2 * precision[0, 1] * dx * dy + precision[1, 1] * dy**2
+        density += weight * np.sqrt(np.linalg.det(precision)) / (2 * np.pi) * np.exp(-square / 2)
+    cell = (x[1] - x[0]) * (y[1] - y[0])
+    independent = density.sum(1, keepdims=True) * density.sum(0, keepdims=True) * cell
+    inside = density > 1e-300
+    information = (density[inside] * np.log(density[inside] / independent[inside])).sum() * cell
+    truth = next(case.truth for case in cases.CASES if case.name == name)
+    assert truth == pytest.approx(information, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+def test_sampler_is_keyed_by_its_generator(case):
+    first, second = (case.sample(np.random.default_rng(3), 50) for _ in range(2))
+    for left, right in zip(first, second, strict=True):
+        assert left.shape[0] == 50
+        assert np.isfinite(left).all()
+        np.testing.assert_array_equal(left, right)
+
+
+def test_log_gamma_has_the_mean_and_variance_of_its_law():
+    from scipy.special import polygamma
+
+    draws = cases.log_gamma(np.random.default_rng(0), 0.3, 200_000)
+    assert draws.mean() == pytest.approx(digamma(0.3), abs=0.04)
+    assert draws.var() == pytest.approx(float(polygamma(1, 0.3)), rel=0.03)

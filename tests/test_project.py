@@ -1,0 +1,99 @@
+"""The package as a whole: what it costs to import, what its wheel holds, and whether its papers agree."""
+
+import importlib.metadata
+import io
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+from numpydoc.validate import validate
+
+import fastgmmmi
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+# What numpydoc asks for and this house does not: the summary on a line of its own, sections that only some names need.
+OTHER_LAYOUT = {"GL01", "GL02", "ES01", "SA01", "EX01"}
+
+
+def public_names():
+    """Dotted names of what the package exports, and of the public members of its classes."""
+    for name in fastgmmmi.__all__:
+        exported = getattr(fastgmmmi, name)
+        if callable(exported):
+            yield f"fastgmmmi.{name}"
+        if isinstance(exported, type):
+            yield from (f"fastgmmmi.{name}.{member}" for member in vars(exported) if not member.startswith("_"))
+
+
+def run(script, cwd):
+    """What a fresh interpreter prints, away from the checkout."""
+    command = [sys.executable, "-c", script]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=True).stdout
+
+
+def test_import_brings_in_numpy_and_nothing_else(tmp_path):
+    script = "import sys; before = set(sys.modules); import fastgmmmi; print(*{*sys.modules} - before)"
+    modules = {name.partition(".")[0] for name in run(script, tmp_path).split()}
+    assert modules - set(sys.stdlib_module_names) == {"numpy", "fastgmmmi"}
+
+
+def test_import_takes_as_long_as_numpys(tmp_path):
+    script = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+    rounds = [[float(run(script.format(name), tmp_path)) for name in ("fastgmmmi", "numpy")] for _ in range(9)]
+    ours, numpys = map(min, zip(*rounds, strict=True))  # the least: what other work on the machine adds is left out
+    assert ours <= 1.3 * numpys
+
+
+def test_versions_agree():
+    version = PROJECT["version"]
+    assert fastgmmmi.__version__ == version
+    assert importlib.metadata.version("fastgmmmi") == version
+    core = (ROOT / "csrc" / "status.c").read_text(encoding="utf-8")
+    assert re.search(r'#define FASTGMMMI_VERSION "(.*)"', core)[1] == version
+    assert re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)[1] == version
+    assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[1] == version
+
+
+def test_wheel_is_small_and_holds_what_others_build_against():
+    files = importlib.metadata.files("fastgmmmi")
+    if not any(path.match("fastgmmmi/_core.*") for path in files):
+        pytest.skip("an editable install has no wheel's contents")
+    names = {str(path) for path in files if path.parts[0] == "fastgmmmi" and "__pycache__" not in path.parts}
+    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", "fastgmmmi/include/fastgmmmi.h"} <= names
+    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".typed", ".so", ".pyd"}
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for path in files:
+            if "__pycache__" not in path.parts and ".." not in path.parts:
+                wheel.write(path.locate(), str(path))
+    assert archive.tell() < 2_000_000
+
+
+def test_readme_has_its_two_commands():
+    setups = re.findall(r"^python3 -m venv \.venv && \.venv/bin/pip install (\S+) && \.venv/bin/(\S+)", README, re.M)
+    assert setups == [(".", "fastgmmmi"), ("'.[test]'", "pytest")]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.S))
+def test_readme_example_runs(block, capsys):
+    exec(compile(block, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^):]+)\)", README))
+def test_readme_links_exist(path):
+    assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("name", public_names())
+def test_public_docstring_is_numpydoc(name):
+    faults = [text for code, text in validate(name)["errors"] if code not in OTHER_LAYOUT]
+    assert not faults
