@@ -113,32 +113,53 @@ static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicat
     return FGM_OK;
 }
 
-/* MI of a mixture fitted to the rows drawn. */
-static int estimate_replicate(const fgm_bootstrap *bootstrap, uint64_t key, const replicate *drawn, fgm_monitor *monitor, double *value) {
+/* The fit to the rows drawn, from the fit to all the data on, converged as far as the error bar needs (a tighter tolerance moves it by less than 1%,
+ * docs/method.md). Allocates. */
+static int refit(const fgm_bootstrap *bootstrap, fgm_samples samples, fgm_monitor *monitor, fgm_mixture *mixture) {
+    const fgm_fit_settings *settings = &bootstrap->prepared->settings;
+    int k = bootstrap->mixture->n_components;
+    fgm_training training = fgm_training_of(samples);
+    fgm_fit_outcome outcome;
+    fgm_fitter *fitter;
+    FGM_TRY(fgm_fitter_create(&fitter, k, samples.d));
+    int status = fgm_mixture_allocate(mixture, k, samples.d);
+    if (status == FGM_OK) {
+        fgm_mixture_copy(mixture, bootstrap->mixture);
+        status = fgm_em(fitter, &training, settings, settings->selection_tol, bootstrap->options->max_iter, monitor, mixture, &outcome);
+        if (status != FGM_OK) fgm_mixture_release(mixture);
+    }
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+/* MI of a mixture, which is released. */
+static int integrate_and_release(const fgm_bootstrap *bootstrap, fgm_mixture *mixture, double *value) {
+    double error;
+    int status = fgm_integrate_mutual_information(mixture, bootstrap->prepared->dx, bootstrap->integration_tol, bootstrap->seed, value, &error);
+    fgm_mixture_release(mixture);
+    return status;
+}
+
+/* MI of mixtures fitted to the rows drawn: with the number of components chosen anew where that is asked for, and its centre. */
+static int estimate_replicate(const fgm_bootstrap *bootstrap, uint64_t key, const replicate *drawn, fgm_monitor *monitor, double *value,
+                              double *centre) {
     const fgm_prepared *prepared = bootstrap->prepared;
     fgm_samples samples = {drawn->n, drawn->n, prepared->d, drawn->columns, drawn->weights};
-    fgm_selection refit = {0};
     if (bootstrap->reselect) {
-        FGM_TRY(fgm_select(samples, &prepared->settings, key, false, monitor, bootstrap->mixture, &refit));
-    } else {
-        fgm_training training = fgm_training_of(samples);
-        fgm_fitter *fitter;
-        FGM_TRY(fgm_fitter_create(&fitter, bootstrap->mixture->n_components, prepared->d));
-        int status = fgm_mixture_allocate(&refit.mixture, bootstrap->mixture->n_components, prepared->d);
-        if (status == FGM_OK) {
-            fgm_mixture_copy(&refit.mixture, bootstrap->mixture);
-            status = fgm_em(fitter, &training, &prepared->settings, bootstrap->options->max_iter, monitor, &refit.mixture, &refit.outcome);
-        }
-        fgm_fitter_destroy(fitter);
-        if (status != FGM_OK) {
-            fgm_mixture_release(&refit.mixture);
-            return status;
-        }
+        fgm_selection selection = {0};
+        FGM_TRY(fgm_select(samples, &prepared->settings, key, false, monitor, bootstrap->mixture, &selection));
+        int chosen = selection.mixture.n_components;
+        FGM_TRY(integrate_and_release(bootstrap, &selection.mixture, value));
+        *centre = *value;
+        if (chosen == bootstrap->mixture->n_components) return FGM_OK;
     }
-    double error;
-    int status = fgm_integrate_mutual_information(&refit.mixture, prepared->dx, bootstrap->integration_tol, bootstrap->seed, value, &error);
-    fgm_mixture_release(&refit.mixture);
-    return status;
+    fgm_mixture fixed;
+    double fixed_value;
+    FGM_TRY(refit(bootstrap, samples, monitor, &fixed));
+    FGM_TRY(integrate_and_release(bootstrap, &fixed, &fixed_value));
+    if (!bootstrap->reselect) *value = fixed_value;
+    *centre = 0.5 * (*value + fixed_value);
+    return FGM_OK;
 }
 
 static int run_replicate(void *task_data, int64_t index, int is_caller) {
@@ -147,16 +168,17 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     uint64_t key = fgm_stream(bootstrap->seed, FGM_STREAM_BOOTSTRAP, (uint64_t)(bootstrap->first + index));
     replicate drawn = {0};
     int status = draw_replicate(bootstrap, key, &drawn);
-    double value = NAN;
+    double value = NAN, centre = NAN;
     if (status == FGM_OK && drawn.n >= bootstrap->prepared->d + 2) {
-        status = estimate_replicate(bootstrap, key, &drawn, &monitor, &value);
+        status = estimate_replicate(bootstrap, key, &drawn, &monitor, &value, &centre);
         if (status == FGM_ERROR_NOT_POSITIVE_DEFINITE) {
             status = FGM_OK;
-            value = NAN;
+            value = centre = NAN;
         }
     }
     release_replicate(&drawn);
     bootstrap->values[index] = value;
+    bootstrap->centres[index] = centre;
 #if defined(__GNUC__)
     __atomic_fetch_add(&bootstrap->done, 1, __ATOMIC_RELAXED);
 #else

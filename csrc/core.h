@@ -146,7 +146,8 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
 
 typedef struct fgm_fit_settings {
     const fgm_options *options;
-    double tol;                           /* of one fit, nats per sample */
+    double tol;                           /* of a final fit, nats per sample */
+    double selection_tol;                 /* of a fit that only helps to choose the number of components */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
 } fgm_fit_settings;
 
@@ -162,7 +163,7 @@ typedef struct fgm_fit_outcome {
 } fgm_fit_outcome;
 
 /* EM from mixture, which becomes the fit. */
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, int max_iter, fgm_monitor *monitor,
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
            fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* Weighted mean log-density of samples, and their total weight. */
@@ -226,7 +227,8 @@ typedef struct fgm_bootstrap {
     double integration_tol;
     bool reselect;
     int64_t first;
-    double *values; /* (count): replicate first + i goes to values[i] */
+    double *values;  /* (count): replicate first + i goes to values[i] */
+    double *centres; /* (count): what the bias correction takes from it */
     volatile int64_t done;
     int64_t count;
 } fgm_bootstrap;

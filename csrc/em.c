@@ -338,8 +338,8 @@ static int fit_single(fgm_fitter *fitter, const fgm_training *training, const fg
     return FGM_OK;
 }
 
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, int max_iter, fgm_monitor *monitor, fgm_mixture *mixture,
-           fgm_fit_outcome *outcome) {
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
+           fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
     double best = -INFINITY;
@@ -374,7 +374,7 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
         anderson_step(fitter, parameters, depth);
         double em_gain = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
         double left = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->step);
-        if (em_gain < settings->tol && fabs(left) < settings->tol && (depth >= 2 || em_gain < 1e-4 * settings->tol)) {
+        if (em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {
             outcome->converged = true;
             return FGM_OK;
         }

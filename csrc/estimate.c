@@ -3,6 +3,7 @@
  * With theta the mixture fitted to all the data and theta*_b those of the bootstrap replicates,
  *   plug_in = MI(theta),   value = 2 plug_in - mean_b MI(theta*_b),   standard_error = sd_b MI(theta*_b):
  * the plug-in overestimates by about what the replicates overestimate the plug-in (Efron and Tibshirani 1993, chapter 10).
+ * Where replicates choose their number of components anew, see fgm_finish in fastgmmmi.h.
  */
 #include "core.h"
 
@@ -16,7 +17,7 @@ void fgm_options_init(fgm_options *options) {
     options->size = sizeof *options;
     options->max_components = 50;
     options->criterion = FGM_CRITERION_CV;
-    options->init = FGM_INIT_KMEANSPP;
+    options->init = FGM_INIT_SPLIT;
     options->n_folds = 5;
     options->n_inits = 3;
     options->patience = 2;
@@ -164,21 +165,21 @@ static int pointwise_moments(const fgm_mixture *mixture, int dx, fgm_samples sam
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
-int fgm_finish(const double *bootstrap, int64_t n_bootstrap, fgm_result *result) {
+int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result) {
     int64_t n = 0;
-    double sum = 0.0, square = 0.0;
+    double sum = 0.0, centre = 0.0, square = 0.0;
     for (int64_t i = 0; i < n_bootstrap; ++i) {
-        if (!isnan(bootstrap[i])) {
-            sum += bootstrap[i];
-            ++n;
-        }
+        if (isnan(bootstrap[i])) continue;
+        sum += bootstrap[i];
+        centre += centres[i];
+        ++n;
     }
-    double mean = n > 0 ? sum / (double)n : NAN;
     for (int64_t i = 0; i < n_bootstrap; ++i) {
-        if (!isnan(bootstrap[i])) square += (bootstrap[i] - mean) * (bootstrap[i] - mean);
+        double difference = bootstrap[i] - sum / (double)n;
+        if (!isnan(bootstrap[i])) square += difference * difference;
     }
     result->n_failed = (int32_t)(n_bootstrap - n);
-    result->value = n_bootstrap > 0 ? 2.0 * result->plug_in - mean : result->plug_in;
+    result->value = n_bootstrap > 0 ? 2.0 * result->plug_in - centre / (double)n : result->plug_in;
     result->standard_error = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
     return FGM_OK;
 }
@@ -227,7 +228,7 @@ static int fit_all(const fgm_prepared *prepared, const fgm_options *options, uin
 }
 
 static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, int n_components, const double *weights,
-                         const double *means, const double *covariances, int64_t first, int64_t count, double *values) {
+                         const double *means, const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
     bool identity = options->marginals == FGM_MARGINALS_NONE;
     fgm_mixture mixture;
     FGM_TRY(import_mixture(&mixture, n_components, prepared->d, identity ? prepared->location : NULL, identity ? prepared->scale : NULL, weights, means,
@@ -244,6 +245,7 @@ static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *option
             .reselect = reselects(options, prepared->n),
             .first = first,
             .values = values,
+            .centres = centres,
             .count = count,
         };
         status = fgm_run_bootstrap(&bootstrap);
@@ -267,12 +269,13 @@ static void export_result(const fgm_prepared *prepared, const fgm_options *optio
 static int complete_result(const fgm_result *result, int n_components, int d, int64_t n_bootstrap, fgm_result *complete, double **memory) {
     size_t k = (size_t)n_components, size = (size_t)d;
     *complete = *result;
-    *memory = fgm_allocate(k * (1 + size + size * size) + (size_t)n_bootstrap);
+    *memory = fgm_allocate(k * (1 + size + size * size) + 2 * (size_t)n_bootstrap);
     if (!*memory) return FGM_ERROR_MEMORY;
     if (!result->weights) complete->weights = *memory;
     if (!result->means) complete->means = *memory + k;
     if (!result->covariances) complete->covariances = *memory + k * (1 + size);
     if (!result->bootstrap) complete->bootstrap = *memory + k * (1 + size + size * size);
+    if (!result->centres) complete->centres = *memory + k * (1 + size + size * size) + n_bootstrap;
     return FGM_OK;
 }
 
@@ -286,9 +289,9 @@ static int estimate(const fgm_prepared *prepared, const fgm_options *options, ui
     if (status == FGM_OK) {
         export_result(prepared, options, &selection.mixture, &complete);
         status = run_bootstrap(prepared, options, seed, n_components, complete.weights, complete.means, complete.covariances, 0, options->n_bootstrap,
-                               complete.bootstrap);
+                               complete.bootstrap, complete.centres);
     }
-    if (status == FGM_OK) status = fgm_finish(complete.bootstrap, options->n_bootstrap, result);
+    if (status == FGM_OK) status = fgm_finish(complete.bootstrap, complete.centres, options->n_bootstrap, result);
     fgm_release(memory);
     fgm_mixture_release(&selection.mixture);
     return status;
@@ -307,12 +310,12 @@ int fgm_mutual_information(const double *x, const double *y, int64_t n, int32_t 
 
 int fgm_bootstrap_range(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight, const fgm_options *options,
                         uint64_t seed, int32_t n_components, const double *weights, const double *means, const double *covariances, int64_t first,
-                        int64_t count, double *bootstrap) {
+                        int64_t count, double *bootstrap, double *centres) {
     fgm_prepared prepared;
     int32_t fault_column;
     if (dy < 1) return FGM_ERROR_DIMENSION;
     FGM_TRY(fgm_prepare(&prepared, x, y, n, dx, dy, sample_weight, options, seed, &fault_column));
-    int status = run_bootstrap(&prepared, options, seed, n_components, weights, means, covariances, first, count, bootstrap);
+    int status = run_bootstrap(&prepared, options, seed, n_components, weights, means, covariances, first, count, bootstrap, centres);
     fgm_prepared_release(&prepared);
     return status;
 }

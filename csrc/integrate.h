@@ -28,8 +28,8 @@ typedef struct fgm_lattice {
 
 /* Integral of the integrand. The spacing is refined until the estimated error is below tol or more than max_nodes would be needed.
  * scale is the integrand's size (of the integral of its modulus, roughly), from which the first spacing is guessed. */
-void fgm_lattice_integrate(const fgm_lattice *lattice, fgm_integrand integrand, void *data, double scale, double tol, double max_nodes,
-                           double *value, double *error, double *work);
+void fgm_lattice_integrate(const fgm_lattice *lattice, fgm_integrand integrand, void *data, double scale, double tol, double max_nodes, double *value,
+                           double *error, double *work);
 
 /* Doubles of work memory. */
 size_t fgm_lattice_work_size(int n_components, int d);
@@ -57,8 +57,9 @@ int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double *value, d
 
 /* ---- randomised quasi-Monte Carlo (integrate_random.c): expectations under a mixture, any dimension ---------------------------------- */
 
-/* Expectation of the integrand. node_cost is about the time of one value in nanoseconds; the work ends at a limit, with the error reached. */
-int fgm_random_expectation(const fgm_mixture *mixture, fgm_integrand integrand, void *data, double node_cost, double tol, uint64_t seed,
+/* Expectation of the integrand. scale is the size of values that points may have missed, node_cost about the time of one value in
+ * nanoseconds. The work ends at a limit, with the error reached. */
+int fgm_random_expectation(const fgm_mixture *mixture, fgm_integrand integrand, void *data, double scale, double node_cost, double tol, uint64_t seed,
                            double *value, double *error);
 
 /* ---- divergence (integrate.c) --------------------------------------------------------------------------------------------------------- */

@@ -29,10 +29,10 @@
 #define LOG_TWO_PI 1.8378770664093454836
 
 /* Work is counted in evaluations of one component at one node, about a nanosecond. A group costs GROUP_WORK besides its nodes, a node NODE_WORK
- * besides its components. In a group of several, ellipsoids overlap: about SHARED of their volume is left. */
+ * besides its components. In a group of several, ellipsoids overlap: about SHARED of their volume is left. Times depend little on all three. */
 #define GROUP_WORK 2000.0
 #define NODE_WORK 8.0
-#define SHARED 0.6
+#define SHARED 0.8
 #define MAX_WORK 3e8
 
 typedef struct plan {
@@ -70,11 +70,20 @@ static void group_integrand(void *data, fgm_samples nodes, double *values) {
 
 /* ---- plan ---------------------------------------------------------------------------------------------------------------------- */
 
+/* Kernel work for any number of components up to n: their blocks grow as components get fewer. */
+static size_t largest_work_size(int n_components, int d) {
+    size_t largest = 0;
+    for (int k = 1; k <= n_components; ++k) {
+        if (fgm_work_size(k, d) > largest) largest = fgm_work_size(k, d);
+    }
+    return largest;
+}
+
 static int allocate_plan(plan *p, int n_components, int d) {
     size_t k = (size_t)n_components, triangle = FGM_TRIANGLE((size_t)d), pack = FGM_PACK_STRIDE((size_t)d);
-    size_t kernel_size = fgm_work_size(n_components, d);
-    double *memory = fgm_allocate(k * (3 + (size_t)d + 2 * triangle + pack) + 5 * FGM_NODE_BLOCK + kernel_size +
-                                  fgm_lattice_work_size(n_components, d));
+    size_t kernel_size = largest_work_size(n_components, d);
+    double *memory =
+        fgm_allocate(k * (3 + (size_t)d + 2 * triangle + pack) + 5 * FGM_NODE_BLOCK + kernel_size + fgm_lattice_work_size(n_components, d));
     if (!memory) return FGM_ERROR_MEMORY;
     p->d = d;
     p->sorted = (fgm_mixture){0, d, memory, memory + k, memory + k * (1 + (size_t)d)};
@@ -133,8 +142,8 @@ static bool find_bases(plan *p) {
 
 static fgm_lattice group_lattice(const plan *p, int first, int last) {
     int d = p->d, triangle = FGM_TRIANGLE(d);
-    return (fgm_lattice){last - first, d, p->sorted.means + first * d, p->sorted.factors + first * triangle, p->radii + first,
-                         p->bases + (last - 1) * triangle};
+    return (fgm_lattice){
+        last - first, d, p->sorted.means + first * d, p->sorted.factors + first * triangle, p->radii + first, p->bases + (last - 1) * triangle};
 }
 
 static double group_weight(const plan *p, int first, int last) {
@@ -176,7 +185,7 @@ static double rounding_error(const plan *p, double value) {
         const double *parameters = p->pack + k * FGM_PACK_STRIDE(p->d);
         double distance = 1.0 + fabs(parameters[0]);
         for (int j = 0; j < p->d; ++j) distance += fabs(parameters[1 + j]);
-        error += 4.0 * DBL_EPSILON * p->sorted.weights[k] * distance;
+        error += 0.5 * DBL_EPSILON * p->sorted.weights[k] * distance;
     }
     return error;
 }

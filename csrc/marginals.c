@@ -317,6 +317,7 @@ static int fill_prepared(fgm_prepared *prepared, const double *x, const double *
     prepared->settings.options = options;
     /* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
     prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
+    prepared->settings.selection_tol = fmin(1e-4, 10.0 * prepared->settings.tol);
     return check_collinear(prepared, fault_column);
 }
 

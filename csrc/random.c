@@ -3,12 +3,13 @@
  * With q = p - 1/2: where |q| <= 0.425 it is q times a ratio of polynomials of degree 7 in 0.425^2 - q^2; beyond, it is a ratio of polynomials
  * in r = sqrt(-log of the smaller tail), one for r <= 5 and one above. The block form does the middle, 85% of uniform numbers, without branches.
  */
-#include "quasi_random.h"
 #include "random.h"
+#include "quasi_random.h"
 
 #include <math.h>
 
-#define HORNER7(x, c0, c1, c2, c3, c4, c5, c6, c7) ((((((((c7) * (x) + (c6)) * (x) + (c5)) * (x) + (c4)) * (x) + (c3)) * (x) + (c2)) * (x) + (c1)) * (x) + (c0))
+#define HORNER7(x, c0, c1, c2, c3, c4, c5, c6, c7) \
+    ((((((((c7) * (x) + (c6)) * (x) + (c5)) * (x) + (c4)) * (x) + (c3)) * (x) + (c2)) * (x) + (c1)) * (x) + (c0))
 
 #define MIDDLE 0.425
 

@@ -338,7 +338,7 @@ int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const 
     int attempts = mixture->n_components == 1 ? 1 : settings->options->n_inits, passes = settings->options->max_iter;
     if (attempts == 1) {
         FGM_TRY(fgm_start(training, settings, key, 0, previous, mixture));
-        return fgm_em(fitter, training, settings, passes, monitor, mixture, outcome);
+        return fgm_em(fitter, training, settings, settings->selection_tol, passes, monitor, mixture, outcome);
     }
     fgm_mixture attempt;
     FGM_TRY(fgm_mixture_allocate(&attempt, mixture->n_components, mixture->d));
@@ -349,7 +349,7 @@ int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const 
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
         if (status == FGM_OK) {
-            status = fgm_em(fitter, &shorter, settings, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt, outcome);
+            status = fgm_em(fitter, &shorter, settings, settings->selection_tol, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt, outcome);
         }
         if (status == FGM_OK && (i == 0 || outcome->log_likelihood > best)) {
             best = outcome->log_likelihood;
@@ -358,5 +358,5 @@ int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const 
     }
     fgm_mixture_release(&attempt);
     if (status != FGM_OK) return status;
-    return fgm_em(fitter, training, settings, passes, monitor, mixture, outcome);
+    return fgm_em(fitter, training, settings, settings->selection_tol, passes, monitor, mixture, outcome);
 }

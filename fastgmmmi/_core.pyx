@@ -62,6 +62,7 @@ cdef extern from "fastgmmmi.h" nogil:
         double value, standard_error, plug_in, integration_error, acceleration, log_likelihood
         int32_t n_components, converged, n_iter, n_failed, reselected, fault_column, diverging
         double *bootstrap
+        double *centres
         double *scores
         double *weights
         double *means
@@ -98,8 +99,9 @@ cdef extern from "fastgmmmi.h" nogil:
                                const fgm_options *options, uint64_t seed, fgm_result *result)
     int fgm_bootstrap_range(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight,
                             const fgm_options *options, uint64_t seed, int32_t n_components, const double *weights,
-                            const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap)
-    int fgm_finish(const double *bootstrap, int64_t n_bootstrap, fgm_result *result)
+                            const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap,
+                            double *centres)
+    int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result)
     int fgm_normal_scores(const double *column, int64_t n, const double *sample_weight, double *knots, double *scores, int64_t *n_knots)
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
     void fgm_exp(const double *values, int64_t n, double *out)
@@ -367,6 +369,7 @@ def mutual_information(const double[:, ::1] x, const double[:, ::1] y, const dou
     location, scale, resolution = np.empty(d), np.empty(d), np.empty(d)
     result.size = sizeof(result)
     result.bootstrap = address(bootstrap)
+    result.centres = NULL
     result.scores = address(scores)
     result.weights = address(weights)
     result.means = address(means)
@@ -410,20 +413,21 @@ def bootstrap_range(const double[:, ::1] x, const double[:, ::1] y, const double
     cdef int status
     if sample_weight is not None:
         weight_address = &sample_weight[0]
-    out = np.empty(count)
-    cdef double *out_address = address(out)
+    values, centres = np.empty(count), np.empty(count)
+    cdef double *to_values = address(values)
+    cdef double *to_centres = address(centres)
     with nogil:
         status = fgm_bootstrap_range(&x[0, 0], &y[0, 0], x.shape[0], <int32_t>x.shape[1], <int32_t>y.shape[1], weight_address,
                                      &call.options, seed, <int32_t>weights.shape[0], &weights[0], &means[0, 0], &covariances[0, 0, 0],
-                                     first, count, out_address)
+                                     first, count, to_values, to_centres)
     call.finish(status)
-    return out
+    return values, centres
 
 
-def finish(double[::1] bootstrap, double plug_in):
+def finish(double[::1] bootstrap, double[::1] centres, double plug_in):
     cdef fgm_result result
     result.plug_in = plug_in
-    check(fgm_finish(address(bootstrap), bootstrap.shape[0], &result))
+    check(fgm_finish(address(bootstrap), address(centres), bootstrap.shape[0], &result))
     return result.value, result.standard_error, result.n_failed
 
 

@@ -280,15 +280,15 @@ def _number(text: str, name: str, line: int, path: str) -> float:
 
 def _numpy_columns(path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
     """Read fields or columns of an array, or arrays of an archive."""
-    try:
-        data = np.load(path, allow_pickle=False)
-        if isinstance(data, np.ndarray):
-            return _array_columns(data, path, wanted)
-        with data:
+    with open(path, "rb") as file:
+        try:
+            data = np.load(file, allow_pickle=False)
+            if isinstance(data, np.ndarray):
+                return _array_columns(data, path, wanted)
             names = [data.files[_find(column, data.files, path)] for column in wanted]
             return [(name, data[name]) for name in names]
-    except (EOFError, BadZipFile) as error:
-        raise ValueError(f"{path}: not a file that NumPy saved: {error}") from None
+        except (EOFError, BadZipFile) as error:
+            raise ValueError(f"{path}: not a file that NumPy saved: {error}") from None
 
 
 def _array_columns(data: NDArray[Any], path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:

@@ -177,6 +177,8 @@ def mutual_information(
         reg_covar=reg_covar,
         max_iter=max_iter,
     )
+    if executor is not None and not hasattr(executor, "submit"):
+        raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
     threads = parallel.resolve_threads(threads)
     seed = seed_from(rng)
     data = samples(pair(x, y), sample_weight, missing)

@@ -170,7 +170,7 @@ def _array(argument: str, data: object) -> tuple[Floats, Sequence[object] | None
     values = _numbers(argument, data)
     if values.ndim == 1:
         name = getattr(data, "name", None)
-        return values.reshape(-1, 1), [name] if isinstance(name, str) else None
+        return values.reshape(-1, 1), [name] if isinstance(name, str) and name else None
     if values.ndim == 2:
         return values, range(values.shape[1])
     got = f"an array of shape {values.shape}" if values.ndim else f"a single {type(data).__name__}"
@@ -313,7 +313,7 @@ _CODES: dict[str, _Code] = {
     "max_components": _whole(1, 1024),
     "criterion": _named(_core.CRITERIA),
     "init": _named(_core.INITS),
-    "n_folds": _whole(2),
+    "n_folds": _whole(2, 64),
     "n_inits": _whole(1),
     "patience": _whole(1),
     "max_iter": _whole(1),

@@ -218,8 +218,8 @@ class GaussianMixture:
         Examples
         --------
         >>> import fastgmmmi as fg
-        >>> fg.GaussianMixture(n_components=1).fit([1.0, 2.0, 4.0, 5.0]).means
-        array([[3.]])
+        >>> fg.GaussianMixture(n_components=1).fit([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]).means.round(6)
+        array([[3.5]])
         """
         keywords = dict(self._keywords)
         seed = seed_from(keywords.pop("rng"))

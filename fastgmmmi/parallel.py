@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Poll: TypeAlias = Callable[[int, int], object] | None
 
-_MOST_HELPERS = 1024  # threads are made only when they are needed
+_MOST_HELPERS = 1024
 _RANGES = 64  # pieces of a bootstrap handed to an executor: enough for a cluster, few enough that data travel seldom
 
 _default_threads: int | None = None
@@ -108,15 +108,31 @@ def _read(path: str) -> str:
 
 
 def start(function: Callable[[], object], count: int) -> list[Future[object]]:
-    """Run function on count helper threads, or on fewer where no more can be had: the calling thread works too."""
-    futures = []
+    """Run function on count helper threads, or on fewer where no more can be had: the calling thread works too.
+
+    A future that has not begun can be cancelled; function is not called after that.
+    """
+    from concurrent.futures import Future
+
+    futures: list[Future[object]] = []
     with suppress(RuntimeError):  # no more threads, or the interpreter is shutting down
         for _ in range(count):
-            futures.append(_helpers().submit(function))
+            # A future of our own: where the pool fails to start a thread it keeps the task, and would run it later.
+            futures.append(Future())
+            _helpers().submit(_run, futures[-1], function)
     return futures
 
 
+def _run(future: Future[object], function: Callable[[], object]) -> None:
+    if future.set_running_or_notify_cancel():
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+
 def _helpers() -> ThreadPoolExecutor:
+    """Give the pool, which starts a thread only where none is idle."""
     global _pool
     with _pool_lock:
         if _pool is None:
@@ -148,9 +164,7 @@ def mutual_information(
     total = int(options["n_bootstrap"])
     if executor is None or total == 0:
         return dict(_core.mutual_information(x, y, data.sample_weight, options, seed, threads, poll))
-    fit_poll = None if poll is None else lambda *_: poll(0, total)
-    fit_options = {**options, "n_bootstrap": 0}
-    fitted = _core.mutual_information(x, y, data.sample_weight, fit_options, seed, threads, fit_poll)
+    fitted = _core.mutual_information(x, y, data.sample_weight, {**options, "n_bootstrap": 0}, seed, threads, None)
     job = (x, y, data.sample_weight, options, seed, fitted["weights"], fitted["means"], fitted["covariances"])
     bootstrap = _collect(lambda *span: executor.submit(_core.bootstrap_range, *job, *span), total, poll)
     value, standard_error, n_failed = _core.finish(bootstrap, fitted["plug_in"])

@@ -95,7 +95,7 @@ typedef struct fgm_options {
     int32_t n_inits;             /* starting points of each fit */
     int32_t patience;            /* numbers of components tried beyond the best one */
     int32_t max_iter;            /* EM passes of one fit */
-    double tol;                  /* EM stops when a pass gains less than this per sample, nats */
+    double tol;                  /* EM stops where less log-likelihood than this per sample is left to gain, nats; 0: 0.005 / n */
     double reg_covar;            /* smallest variance of a component, relative to the variance of its column */
     double init_scale;           /* scale s of gmm-mi's starting points; 0: its default */
     int32_t marginals;           /* fgm_marginals */
@@ -218,7 +218,8 @@ typedef struct fgm_result {
     int32_t fault_column;       /* column that an error is about, or -1 */
     int32_t diverging;          /* 1: the estimate kept growing with the number of components: y looks like a function of x */
     int32_t reserved;
-    double *bootstrap;          /* (n_bootstrap) */
+    double *bootstrap;          /* (n_bootstrap): MI of each replicate */
+    double *centres;            /* (n_bootstrap): what the bias correction takes from each replicate, see fgm_finish */
     double *scores;             /* (max_components) */
     double *weights;            /* (K) */
     double *means;              /* (K, d) in transformed coordinates */
@@ -246,10 +247,15 @@ int fgm_bootstrap_range(const double *x,             /* (n, dx) */
                         const double *means,         /* (K, d) in transformed coordinates */
                         const double *covariances,   /* (K, d, d) */
                         int64_t first, int64_t count,
-                        double *bootstrap);          /* (count) */
+                        double *bootstrap,           /* (count) */
+                        double *centres);            /* (count) */
 
-/* value, standard_error and n_failed of result from its plug_in and the n_bootstrap numbers in bootstrap. */
-int fgm_finish(const double *bootstrap, int64_t n_bootstrap, fgm_result *result);
+/* value, standard_error and n_failed of result from its plug_in: 2 plug_in - mean(centres), and the standard deviation of bootstrap.
+ * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with that choice and with the number of
+ * components of the full fit: replicates hold 63% of the distinct rows and choose too few, while a fixed number is taken as if it were known. */
+int fgm_finish(const double *bootstrap, /* (n_bootstrap) */
+               const double *centres,   /* (n_bootstrap) */
+               int64_t n_bootstrap, fgm_result *result);
 
 /* ---- Marginal maps ------------------------------------------------------------------------------------------------------------ */
 

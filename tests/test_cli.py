@@ -1,0 +1,335 @@
+"""The command line: the same numbers as from Python, and one line that names what is wrong."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import fastgmmmi as fg
+from fastgmmmi.cli import main
+
+PENGUINS = "examples/penguins.csv"
+COLUMNS = ("bill_length_mm", "flipper_length_mm")
+QUICK = ("--bootstrap", "5", "--threads", "1")
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command; give exit status, standard output and standard error."""
+
+    def run(*arguments):
+        try:
+            status = main(list(map(str, arguments)))
+        except SystemExit as end:
+            status = end.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def numbers(run):
+    """Run mi with --json; give its object."""
+
+    def numbers(*arguments):
+        status, out, err = run("mi", *arguments, *QUICK, "--json")
+        assert (status, err) == (0, "")
+        return json.loads(out)
+
+    return numbers
+
+
+@pytest.fixture
+def fails(run):
+    """Run mi; give the one line on standard error."""
+
+    def fails(*arguments):
+        status, out, err = run("mi", *arguments, *QUICK)
+        assert (status, out) == (2, "")
+        assert err.startswith("fastgmmmi: ")
+        assert err.count("\n") == 1
+        return err.removeprefix("fastgmmmi: ").rstrip()
+
+    return fails
+
+
+@pytest.fixture
+def table(xy, tmp_path):
+    """A small CSV file with the columns p and q, and what it holds."""
+    path = tmp_path / "table.csv"
+    frame = pd.DataFrame({"p": xy[0], "q": xy[1]})
+    frame.to_csv(path, index=False)
+    return path
+
+
+# ---- mi ------------------------------------------------------------------------------------------------------------------
+
+
+def test_penguins(run):
+    status, out, err = run("mi", PENGUINS, *COLUMNS)
+    data = pd.read_csv(PENGUINS)
+    r = fg.mutual_information(*(data[column] for column in COLUMNS), missing="drop", rng=0)
+    low, high = r.confidence_interval()
+    assert (status, err) == (0, "")
+    assert [line[:20].rstrip() for line in out.splitlines()] == [
+        "mutual information",
+        "95% interval",
+        "samples used",
+        "rows dropped",
+        "components",
+        "seed",
+    ]
+    assert [line[20:] for line in out.splitlines()] == [
+        r.amount(),
+        f"{low:.4g} to {high:.4g} nats",
+        "342",
+        "2 (missing values)",
+        str(r.n_components),
+        "0",
+    ]
+
+
+def test_json_holds_the_same_numbers(numbers):
+    found = numbers(PENGUINS, *COLUMNS, "--units", "bits", "--seed", "3")
+    data = pd.read_csv(PENGUINS)
+    r = fg.mutual_information(
+        *(data[column] for column in COLUMNS), missing="drop", rng=3, units="bits", n_bootstrap=5
+    )
+    assert found["value"] == r.value
+    assert found["standard_error"] == r.standard_error
+    assert found["confidence_interval"] == list(r.confidence_interval())
+    assert (found["n_samples"], found["n_dropped"], found["units"], found["seed"]) == (342, 2, "bits", 3)
+    assert (found["x"], found["y"]) == COLUMNS
+
+
+def test_without_error_bar(run, table):
+    status, out, _ = run("mi", table, "p", "q", "--bootstrap", "0")
+    assert status == 0
+    assert "±" not in out
+    assert "interval" not in out
+
+
+def test_warnings_are_lines_on_standard_error(run):
+    status, out, err = run("mi", PENGUINS, "bill_length_mm", "year", "--bootstrap", "0")
+    assert status == 0
+    assert err.startswith("fastgmmmi: warning: y column 'year' takes only 3 distinct values")
+    assert err.count("\n") == 1
+    assert "rows dropped        2" in out
+
+
+def test_numbers_count_columns_from_zero(numbers, table):
+    assert numbers(table, "0", "1")["value"] == numbers(table, "p", "q")["value"]
+
+
+def test_a_name_goes_before_a_number(numbers, xy, tmp_path):
+    pd.DataFrame({"1": xy[0], "0": xy[1]}).to_csv(tmp_path / "t.csv", index=False)
+    assert numbers(tmp_path / "t.csv", "1", "0")["value"] == fg.mutual_information(*xy, n_bootstrap=5, rng=0).value
+
+
+FORMATS = {
+    "t.tsv": lambda frame, path: frame.to_csv(path, sep="\t", index=False),
+    "t.txt": lambda frame, path: frame.to_csv(path, sep="\t", index=False),
+    "semicolons.csv": lambda frame, path: frame.to_csv(path, sep=";", index=False),
+    "mark.csv": lambda frame, path: frame.to_csv(path, index=False, encoding="utf-8-sig"),
+    "lines.csv": lambda frame, path: frame.to_csv(path, index=False, lineterminator="\r\n"),
+    "quoted.csv": lambda frame, path: frame.to_csv(path, index=False, quoting=1),
+    "structured.npy": lambda frame, path: np.save(path, frame.to_records(index=False)),
+    "arrays.npz": lambda frame, path: np.savez(path, **{name: frame[name] for name in frame}),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_formats(numbers, xy, tmp_path, name):
+    frame = pd.DataFrame({"p": xy[0], "other": 0.0, "q": xy[1]})
+    FORMATS[name](frame, tmp_path / name)
+    assert numbers(tmp_path / name, "p", "q")["value"] == fg.mutual_information(*xy, n_bootstrap=5, rng=0).value
+
+
+def test_plain_arrays(numbers, xy, tmp_path):
+    np.save(tmp_path / "t.npy", np.column_stack(xy).astype(">f8"))
+    assert numbers(tmp_path / "t.npy", "0", "1")["value"] == fg.mutual_information(*xy, n_bootstrap=5, rng=0).value
+
+
+def test_parquet(numbers, xy, tmp_path):
+    pytest.importorskip("pyarrow")
+    pd.DataFrame({"p": xy[0], "other": "text", "q": xy[1]}).to_parquet(tmp_path / "t.parquet")
+    found = numbers(tmp_path / "t.parquet", "p", "2")
+    assert found["value"] == fg.mutual_information(*xy, n_bootstrap=5, rng=0).value
+
+
+def test_parquet_without_pyarrow(fails, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert fails("t.parquet", "p", "q") == "t.parquet: reading Parquet needs pyarrow: pip install pyarrow"
+
+
+def test_standard_input(numbers, table, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(table.read_bytes())))
+    assert numbers("-", "p", "q")["n_samples"] == 200
+
+
+def test_missing_values(numbers, xy, tmp_path):
+    lines = [f"{p},{q}" for p, q in zip(*xy, strict=True)]
+    for i, gap in enumerate(["NA,1", ",1", "NaN,1", "1, nan", "NA,NA", '"",1']):
+        lines[10 * i] = gap
+    (tmp_path / "t.csv").write_text("p,q\n" + "\n".join(lines) + "\n\n")
+    found = numbers(tmp_path / "t.csv", "p", "q")
+    assert (found["n_samples"], found["n_dropped"]) == (194, 6)
+
+
+# ---- faults --------------------------------------------------------------------------------------------------------------
+
+
+def test_missing_file(fails):
+    assert fails("nowhere.csv", "p", "q") == "nowhere.csv: No such file or directory"
+    assert fails("nowhere.npy", "p", "q") == "nowhere.npy: No such file or directory"
+
+
+def test_a_folder(fails, tmp_path):
+    assert fails(tmp_path, "p", "q") == f"{tmp_path}: Is a directory"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"p,q\n1,2\n3\n", "line 3 has 1 fields, the header has 2"),
+        (b"p,q\n1,2\n\n3,4,5\n", "line 4 has 3 fields, the header has 2"),
+        (b"p,q\n1,2\n3,\xe9\n", "not UTF-8: byte 0xe9 at position 10, in line 3"),
+        (b"\xff\xfep\x00,\x00q\x00", "not UTF-8: byte 0xff at position 0, in line 1"),
+        (b"", "the first line is empty; it must be a header with the names of the columns"),
+        (b"\n1,2\n", "the first line is empty; it must be a header with the names of the columns"),
+        (b"1.5,2.5\n3,4\n", "the first line holds numbers; it must be a header with the names of the columns"),
+        (b"a,b\n1,2\n", "no column 'p'; there are a, b"),
+        (b"p,p,q\n1,2,3\n", "2 columns are named 'p'"),
+        (b"p,q\n1,2\n3,x\n", "column 'q' holds text ('x' in line 3); discrete variables are not available yet, only numbers"),
+        (b'p,q\n1,2\n"3,4\n', "line 3 has 1 fields, the header has 2"),
+        (b"p,q\n1,2\r3,4\n", "line 2: new-line character seen in unquoted field"),
+    ],
+)
+def test_faults_of_text(fails, tmp_path, content, message):
+    path = tmp_path / "t.csv"
+    path.write_bytes(content)
+    assert fails(path, "p", "q").startswith(f"{path}: {message}")
+
+
+def test_faults_that_the_estimate_finds(fails, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("p,q\n")
+    assert fails(path, "p", "q") == "x is empty: its shape is (0, 1)"
+    path.write_text("p,q\n" + "".join(f"{i},5\n" for i in range(30)))
+    assert fails(path, "p", "q").startswith("y column 'q' is constant")
+    path.write_text("p,q\n" + "".join(f"{i},inf\n" for i in range(30)))
+    assert fails(path, "p", "q") == "y has 30 infinite values, the first in row 0, column 'q'"
+    path.write_text("p,q\nNA,1\n2,NA\n")
+    assert fails(path, "p", "q").startswith("no row is without NaN")
+
+
+def test_faults_of_arrays(fails, tmp_path):
+    np.save(tmp_path / "t.npy", np.zeros(5))
+    assert "an array of shape (5,); rows and columns, or named fields, are needed" in fails(tmp_path / "t.npy", "0", "1")
+    np.save(tmp_path / "t.npy", np.zeros((5, 2)))
+    assert fails(tmp_path / "t.npy", "0", "2").endswith("no column '2'; there are 0, 1")
+    np.savez(tmp_path / "t.npz", p=np.zeros(5), q=np.zeros(4))
+    assert fails(tmp_path / "t.npz", "p", "r").endswith("no column 'r'; there are p, q")
+    assert fails(tmp_path / "t.npz", "p", "q").startswith("y has 4 rows but x has 5")
+    np.savez(tmp_path / "t.npz", p=np.array([{}]), q=np.zeros(1))
+    assert "Object arrays cannot be loaded" in fails(tmp_path / "t.npz", "p", "q")
+    (tmp_path / "t.npz").write_bytes(b"PK\x03\x04 and no more")
+    assert "not a file that NumPy saved" in fails(tmp_path / "t.npz", "p", "q")
+    (tmp_path / "t.npy").write_bytes(b"")
+    assert "not a file that NumPy saved" in fails(tmp_path / "t.npy", "p", "q")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--units", "bit"], "argument --units: invalid choice: 'bit'"),
+        (["--seed", "x"], "argument --seed: invalid int value: 'x'"),
+        (["--seed", "-1"], "rng must be at least 0"),
+        (["--bootstrap", "-1"], "n_bootstrap must be a whole number of at least 0, got -1"),
+        (["--threads", "0"], "threads must be a whole number of at least 1, got 0"),
+        (["--colour"], "unrecognized arguments: --colour"),
+    ],
+)
+def test_bad_options(run, table, arguments, message):
+    status, _, err = run("mi", table, "p", "q", *arguments)
+    assert status == 2
+    assert err.startswith(f"fastgmmmi: {message}")
+    assert err.count("\n") == 1
+
+
+def test_no_command(run):
+    assert run()[::2] == (2, "fastgmmmi: the following arguments are required: COMMAND; see fastgmmmi --help\n")
+
+
+# ---- the rest ------------------------------------------------------------------------------------------------------------
+
+
+def test_info(run):
+    status, out, err = run("info")
+    lines = dict(line.split(maxsplit=1) for line in out.replace("CPU tier", "tier").splitlines())
+    assert (status, err) == (0, "")
+    assert lines["version"] == fg.__version__
+    assert lines["tier"] == fg.cpu_tier()
+    assert int(lines["threads"]) >= 1
+    assert lines["scipy"] == "yes"
+
+
+def test_help_and_version(run):
+    assert run("--version")[:2] == (0, f"fastgmmmi {fg.__version__}\n")
+    status, out, _ = run("mi", "--help")
+    assert status == 0
+    assert "--bootstrap N" in out
+
+
+def test_bar_on_a_terminal(run, table, monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert run("mi", table, "p", "q", *QUICK)[0] == 0
+
+
+def python(*arguments, **keywords):
+    return subprocess.Popen(
+        [sys.executable, "-m", "fastgmmmi", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        env={**os.environ, "PYTHONUTF8": "1"},
+        **keywords,
+    )
+
+
+def test_as_a_module():
+    with python("mi", PENGUINS, *COLUMNS, *QUICK) as process:
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert "samples used        342" in out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break differently there")
+def test_a_reader_that_leaves():
+    with python("info") as process:
+        process.stdout.close()
+        err = process.stderr.read()
+    assert (process.returncode, err) == (141, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are different there")
+def test_an_interrupt(tmp_path):
+    x, noise = np.random.default_rng(0).normal(size=(2, 50_000))
+    np.save(tmp_path / "t.npy", np.column_stack([x**3, x + noise]))
+    with python("mi", tmp_path / "t.npy", "0", "1", "--bootstrap", "10000") as process:
+        time.sleep(1.5)
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        out, err = process.communicate(timeout=30)
+    assert time.monotonic() - began < 1.5
+    assert (process.returncode, out, err) == (130, "", "")

@@ -1,0 +1,193 @@
+"""The estimate: closed forms, its rules, and that every keyword does what it says."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import fastgmmmi as fg
+from fastgmmmi import _core
+
+
+def gaussian(rho, n, seed):
+    x, noise = np.random.default_rng(seed).normal(size=(2, n))
+    return x, rho * x + math.sqrt(1 - rho**2) * noise
+
+
+@pytest.mark.parametrize("rho", [0.3, 0.6, 0.9, 0.99])
+def test_bivariate_gaussian(rho):
+    r = fg.mutual_information(*gaussian(rho, 2000, 3), rng=0)
+    assert abs(r.value + math.log(1 - rho**2) / 2) < 4 * r.standard_error
+    assert r.standard_error < 0.05
+    assert r.converged
+
+
+def test_independence():
+    r = fg.mutual_information(*gaussian(0, 1000, 4), rng=0)
+    low, high = r.confidence_interval()
+    assert low < 0 < high
+    assert r.plug_in >= 0
+
+
+def test_vectors():
+    rng = np.random.default_rng(5)
+    x, noise = rng.normal(size=(2, 2000, 2))
+    r = fg.mutual_information(x, x + noise, n_components=1, rng=0)
+    assert abs(r.value - math.log(2)) < 4 * r.standard_error
+    assert r.model.means.shape == (1, 4)
+
+
+def test_one_component_is_the_correlation(xy):
+    r = fg.mutual_information(*xy, n_components=1, n_bootstrap=0, rng=0)
+    assert r.value == pytest.approx(-math.log(1 - np.corrcoef(*xy)[0, 1] ** 2) / 2, abs=1e-6)
+    assert r.correlation == pytest.approx(abs(np.corrcoef(*xy)[0, 1]), abs=1e-6)
+
+
+def test_no_bootstrap(xy):
+    r = fg.mutual_information(*xy, n_bootstrap=0, rng=0)
+    assert r.value == r.plug_in
+    assert r.standard_error is None
+    assert r.bootstrap_distribution.shape == (0,)
+    with pytest.raises(ValueError, match="raise n_bootstrap"):
+        r.confidence_interval()
+
+
+def test_bias_correction(xy):
+    r = fg.mutual_information(*xy, n_components=1, n_bootstrap=30, rng=0)
+    assert r.value == pytest.approx(2 * r.plug_in - r.bootstrap_distribution.mean(), rel=1e-12)
+    assert r.standard_error == pytest.approx(r.bootstrap_distribution.std(ddof=1), rel=1e-12)
+
+
+def test_one_array_is_its_two_columns(xy):
+    assert fg.mutual_information(np.column_stack(xy), rng=0) == fg.mutual_information(*xy, rng=0)
+
+
+def test_the_seed_decides(xy):
+    r = fg.mutual_information(*xy, rng=1)
+    assert r == fg.mutual_information(*xy, rng=np.int64(1))
+    assert r.value != fg.mutual_information(*xy, rng=2).value
+    fresh = fg.mutual_information(*xy)
+    assert fresh == fg.mutual_information(*xy, rng=fresh.seed)
+
+
+@pytest.mark.parametrize(("units", "per_nat"), [("bits", 1 / math.log(2)), ("bans", 1 / math.log(10))])
+def test_units(xy, units, per_nat):
+    nats, other = (fg.mutual_information(*xy, units=u, n_components=1, rng=0) for u in ("nats", units))
+    assert other.units == units
+    for name in ("value", "standard_error", "plug_in", "integration_error", "bootstrap_distribution"):
+        np.testing.assert_allclose(getattr(other, name), per_nat * np.array(getattr(nats, name)), rtol=1e-12)
+    np.testing.assert_allclose(other.confidence_interval(), per_nat * np.array(nats.confidence_interval()), rtol=1e-12)
+    np.testing.assert_allclose(other.pointwise(), per_nat * nats.pointwise(), rtol=1e-12)
+    assert other.correlation == pytest.approx(nats.correlation)
+
+
+def test_weights_count_rows(xy):
+    x, y = xy
+    weight = 1.0 + (np.arange(200) < 50)
+    weighted = fg.mutual_information(x, y, sample_weight=weight, n_components=1, n_bootstrap=0, rng=0)
+    repeated = fg.mutual_information(np.r_[x, x[:50]], np.r_[y, y[:50]], n_components=1, n_bootstrap=0, rng=0)
+    assert weighted.value == pytest.approx(repeated.value, abs=1e-6)
+    scaled = fg.mutual_information(x, y, sample_weight=1e-3 * weight, n_components=1, n_bootstrap=0, rng=0)
+    assert scaled.value == pytest.approx(weighted.value, abs=1e-9)
+
+
+def test_selection(xy):
+    r = fg.mutual_information(*xy, n_bootstrap=0, rng=0)
+    assert r.n_components == max(r.selection, key=r.selection.get)
+    assert set(range(1, r.n_components + 1)) <= set(r.selection)
+    capped = fg.mutual_information(*xy, max_components=1, n_bootstrap=0, rng=0)
+    assert set(capped.selection) == {1}
+
+
+@pytest.mark.parametrize("criterion", _core.CRITERIA)
+def test_criteria(xy, criterion):
+    assert fg.mutual_information(*xy, criterion=criterion, n_bootstrap=0, rng=0).n_components == 1
+
+
+@pytest.mark.parametrize("init", _core.INITS)
+def test_starting_points(xy, init):
+    r = fg.mutual_information(*xy, init=init, n_components=2, n_bootstrap=5, rng=0)
+    assert 0 < r.value < 1
+
+
+@pytest.mark.parametrize("marginals", ["auto", *_core.MARGINALS])
+def test_marginals(xy, marginals):
+    r = fg.mutual_information(*xy, marginals=marginals, rng=0)
+    assert abs(r.value - 0.2231) < 4 * r.standard_error
+    assert r.marginals == ("standardize" if marginals == "auto" else marginals)
+
+
+def test_normal_scores_are_invariant_under_monotone_maps(xy):
+    x, y = xy
+    keywords = {"marginals": "gaussianize", "n_components": 1, "n_bootstrap": 5, "rng": 0}
+    plain, mapped = fg.mutual_information(x, y, **keywords), fg.mutual_information(np.exp(x), y**3, **keywords)
+    assert mapped.value == pytest.approx(plain.value, rel=1e-9)
+
+
+def test_reselection(xy):
+    assert fg.mutual_information(*xy, n_bootstrap=5, rng=0, reselect=True).reselected
+    assert not fg.mutual_information(*xy, n_bootstrap=5, rng=0, reselect=False).reselected
+    assert not fg.mutual_information(*xy, n_components=1, n_bootstrap=5, rng=0).reselected
+
+
+def test_a_fit_cut_short_warns(xy):
+    with pytest.warns(fg.ConvergenceWarning, match="stopped at max_iter passes") as caught:
+        r = fg.mutual_information(*xy, n_components=4, max_iter=1, n_bootstrap=0, rng=0)
+    assert not r.converged
+    assert r.warnings == tuple(str(warning.message) for warning in caught)
+    assert caught[0].filename == __file__
+
+
+@pytest.fixture
+def core_finds(monkeypatch):
+    """Change what the core returns."""
+    whole_job = _core.mutual_information
+
+    def core_finds(change):
+        monkeypatch.setattr(_core, "mutual_information", lambda *arguments: change(whole_job(*arguments)))
+
+    return core_finds
+
+
+def test_a_function_without_noise_warns(xy, core_finds):
+    core_finds(lambda found: {**found, "diverging": True})
+    with pytest.warns(UserWarning, match="y looks like a function of x without noise"):
+        fg.mutual_information(*xy, n_components=1, n_bootstrap=0, rng=0)
+
+
+def test_replicates_that_fail_are_counted(xy, core_finds):
+    def fail_three(found):
+        found["bootstrap"][:3] = np.nan
+        value, standard_error, n_failed = _core.finish(found["bootstrap"], found["plug_in"])
+        return {**found, "value": value, "standard_error": standard_error, "n_failed": n_failed}
+
+    core_finds(fail_three)
+    with pytest.warns(fg.ConvergenceWarning, match="^3 of 20 bootstrap replicates could not be fitted; they are NaN$"):
+        r = fg.mutual_information(*xy, n_components=1, n_bootstrap=20, rng=0)
+    assert np.isnan(r.bootstrap_distribution).sum() == 3
+    assert r.value == pytest.approx(2 * r.plug_in - np.nanmean(r.bootstrap_distribution))
+    for method in ("bca", "percentile", "basic", "normal"):
+        low, high = r.confidence_interval(method=method)
+        assert low < high
+
+
+def test_inputs_are_left_alone(xy):
+    x, y = (a.copy() for a in xy)
+    fg.mutual_information(x, y, n_components=1, n_bootstrap=5, rng=0)
+    assert np.array_equal(x, xy[0])
+    assert np.array_equal(y, xy[1])
+
+
+def test_import_is_light():
+    heavy = ["scipy", "pandas", "concurrent.futures", "json", "csv", "argparse", "statistics", "numpy.random", "tqdm"]
+    code = f"import sys, fastgmmmi; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_public_names():
+    assert sorted(name for name in vars(fg) if name in fg.__all__) == sorted(fg.__all__)
+    assert fg.__version__ == _core.version()
+    assert fg.cpu_tier() in {"baseline", "v3", "v4", "portable"}
