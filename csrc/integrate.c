@@ -334,7 +334,7 @@ static bool find_basis(divergence *D) {
 /* One lattice within the ellipsoids of p that resolves the components of both. False where it would be too large. */
 static bool divergence_by_lattice(divergence *D, double tol, double *value, double *error) {
     int n = D->p->n_components, d = D->p->d;
-    double scale = 0.0, tail = 0.05 * tol / n;
+    double scale = 0.0, tail = 0.03 * tol / n;
     if (!find_basis(D)) return false;
     for (int k = 0; k < n; ++k) {
         double own = D->pack_p[k * FGM_PACK_STRIDE(d)] - 0.5 * d;
@@ -346,7 +346,7 @@ static bool divergence_by_lattice(divergence *D, double tol, double *value, doub
     double max_nodes = MAX_LATTICE_WORK / (8.0 + n + D->q->n_components);
     if (!(fgm_lattice_predict_nodes(&lattice, scale, tol) < max_nodes)) return false;
     fgm_lattice_integrate(&lattice, density_ratio_integrand, D, scale, 0.9 * tol, max_nodes, value, error, D->lattice_work);
-    *error += n * tail + 16.0 * DBL_EPSILON * scale;
+    *error += 2.0 * n * tail + 16.0 * DBL_EPSILON * scale;
     return true;
 }
 

@@ -204,7 +204,7 @@ static void add_group(plan *p, int first, int last, double tol, double *value, d
 
 static bool integrate_groups(plan *p, double tol, double *value, double *error) {
     int n = p->sorted.n_components;
-    double total_work = 0.0, tail = 0.05 * tol / n;
+    double total_work = 0.0, tail = 0.03 * tol / n;
     *value = closed_entropy(p, 0);
     *error = 0.0;
     if (n == 1) return true;
@@ -223,7 +223,7 @@ static bool integrate_groups(plan *p, double tol, double *value, double *error) 
         add_group(p, first, last, fmax(left, 0.1 * tol) / n_groups, value, error);
         first = last;
     }
-    *error += tail * (n - 1);
+    *error += 2.0 * tail * (n - 1);
     return true;
 }
 

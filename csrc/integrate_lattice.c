@@ -7,9 +7,10 @@
  *
  * The nodes show |F| up to theta = pi along every integer direction m, as the Fourier sum of the values projected on m. For integrands like
  * p log p of a mixture F falls off like a Gaussian at first and from some point on like an exponential, whose rate is the distance of the complex
- * zeros of p, and which the Gaussian may hide at pi. So the estimate of |F(2 pi)| is the size b at the end of the spectrum times the larger of
- * (b / a)^4, a being the size a quarter before (where the exponential is seen its own rate gives (b / a)^(16/3)), and TAIL_DECAY. Calibrated on
- * random mixtures of 2 to 8 components in 1 to 3 dimensions: at spacings of 0.6 to 1.2 the estimate was never below the error.
+ * zeros of p from real space, and which the Gaussian may hide at pi. With b the size of F at the end of the spectrum and a the size at 5/8 of it,
+ * an exponential falls by (b / a)^(8/3) from pi to 2 pi. The estimate takes the larger of that and TAIL_DECAY, and sums the series of aliases.
+ * TAIL_DECAY was calibrated: on 20,000 random mixtures in one dimension and 15,000 in two the error never was twice the estimate, and as
+ * a rule (median) it was a fiftieth of it.
  *
  * Frequencies are multiples of 2 pi / 32, so projections need be kept modulo 32 only: 32 sums for a direction, however large the lattice.
  *
@@ -178,8 +179,9 @@ static double estimate_alias(const double *projection /* (BINS) */) {
     for (int j = 0; j < SPECTRUM_SIZE; ++j) largest = fmax(largest, spectrum[j]);
     /* The last three frequencies stand in for each other where interference extinguishes one. */
     double end = fmax(spectrum[SPECTRUM_SIZE - 1], fmax(0.6 * spectrum[SPECTRUM_SIZE - 2], 0.3 * spectrum[SPECTRUM_SIZE - 3]));
-    double ratio = end < before ? end / before : 1.0;
-    return 2.0 * end * fmax(TAIL_DECAY, ratio * ratio * ratio * ratio) + DBL_EPSILON * largest;
+    double cube_root = cbrt(end < 0.9 * before ? end / before : 0.9), square = cube_root * cube_root, fourth = square * square;
+    double decay = fmax(TAIL_DECAY, fourth * fourth);
+    return 2.0 * end * decay / (1.0 - decay) + DBL_EPSILON * largest;
 }
 
 /* ---- scan -------------------------------------------------------------------------------------------------------------------- */
@@ -382,13 +384,13 @@ void fgm_lattice_integrate(const fgm_lattice *lattice, fgm_integrand integrand, 
     }
 }
 
-/* With y = radius^2 / 2 the probability outside is e^-y times 1 (d = 2), sqrt(y / pi)^-1 (d = 1) or about 2 sqrt(y / pi) (d = 3);
- * the logarithm there is about y + 2. */
+/* With y = radius^2 / 2 the probability outside is e^-y times 1 (d = 2), 1 / sqrt(pi y) (d = 1) or about 2 sqrt(y / pi) (d = 3); the
+ * logarithm there is up to y + 2, or minus that of the weight beside a heavier component. */
 double fgm_lattice_radius(int d, double weight, double allowance) {
-    double ratio = log(weight / allowance), y = 15.0;
+    double ratio = log(weight / allowance), light = fabs(log(weight)), y = 15.0;
     for (int i = 0; i < 4; ++i) {
         double tail = d == 1 ? -0.5 * log(3.14 * y) : d == 3 ? log(2.0 + 1.2 * sqrt(y)) : 0.0;
-        y = fmax(2.0, ratio + log(y + 2.0) + tail);
+        y = fmax(2.0, ratio + log(y + 2.0 + light) + tail);
     }
     return sqrt(2.0 * y);
 }

@@ -191,13 +191,18 @@ cdef class HelperLoop:
             run_loop(self.loop, 0)
 
 
+cdef struct Watch:
+    void *call
+    double last
+
+
 cdef class Call:
     """The surroundings of one call of the core."""
 
     cdef fgm_options options
     cdef int cancel
     cdef int threads
-    cdef double last_poll
+    cdef Watch watch
     cdef object poll
     cdef object exception
 
@@ -208,15 +213,16 @@ cdef class Call:
         self.threads = threads
         self.poll = poll
         self.exception = None
-        self.last_poll = fgm_wall_clock()
+        self.watch.call = <void *>self
+        self.watch.last = fgm_wall_clock()
         self.options.cancel = &self.cancel
         self.options.poll = <void *>poll_call
-        self.options.poll_data = <void *>self
+        self.options.poll_data = &self.watch
         if threads > 1:
             self.options.run_tasks = <void *>run_tasks
             self.options.runner_data = <void *>self
 
-    cdef int look(self, int64_t done, int64_t total):
+    cdef int look(self, int64_t done, int64_t total) noexcept:
         """Nonzero where the call is to end: a signal has come, or poll raised."""
         if self.exception is not None:
             return 1
@@ -237,19 +243,20 @@ cdef class Call:
 
 
 cdef int poll_call(void *data, int64_t done, int64_t total) noexcept nogil:
+    cdef Watch *watch = <Watch *>data
     cdef double now = fgm_wall_clock()
-    cdef Call call
-    with gil:
-        call = <Call>data
-        if 0 <= now - call.last_poll < SECONDS_BETWEEN_POLLS and done < total:
-            return 0
-        call.last_poll = now
-        return call.look(done, total)
+    if 0 <= now - watch.last < SECONDS_BETWEEN_POLLS:
+        return 0
+    watch.last = now
+    return look_again(watch.call, done, total)
 
 
-cdef int run_tasks(void *data, int64_t n_tasks, fgm_task task, void *task_data) noexcept nogil:
-    with gil:
-        return run_on_threads(<Call>data, n_tasks, task, task_data)
+cdef int look_again(void *call, int64_t done, int64_t total) noexcept with gil:
+    return (<Call>call).look(done, total)
+
+
+cdef int run_tasks(void *call, int64_t n_tasks, fgm_task task, void *task_data) noexcept with gil:
+    return run_on_threads(<Call>call, n_tasks, task, task_data)
 
 
 cdef int run_on_threads(Call call, int64_t n_tasks, fgm_task task, void *task_data) noexcept:

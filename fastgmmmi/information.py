@@ -145,7 +145,7 @@ def mutual_information(
     The estimate is that of GMM-MI (Piras et al. 2023, Mach. Learn.: Sci. Technol. 4, 025006, arXiv:2211.00024): the
     expectation ``MI = E[log p(x, y) / (p(x) p(y))]`` under a Gaussian mixture ``p`` fitted to the samples, whose number
     of components is the one with the best held-out likelihood. Refitting to resampled data gives replicates, and with
-    them the bias-corrected value ``2 MI - mean(replicates)`` and its standard error.
+    them the bias-corrected value ``2 MI - mean(replicates)`` and its standard error (Efron and Tibshirani 1993).
 
     Examples
     --------

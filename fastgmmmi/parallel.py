@@ -166,27 +166,27 @@ def mutual_information(
         return dict(_core.mutual_information(x, y, data.sample_weight, options, seed, threads, poll))
     fitted = _core.mutual_information(x, y, data.sample_weight, {**options, "n_bootstrap": 0}, seed, threads, None)
     job = (x, y, data.sample_weight, options, seed, fitted["weights"], fitted["means"], fitted["covariances"])
-    bootstrap = _collect(lambda *span: executor.submit(_core.bootstrap_range, *job, *span), total, poll)
-    value, standard_error, n_failed = _core.finish(bootstrap, fitted["plug_in"])
+    bootstrap, centres = _collect(lambda *span: executor.submit(_core.bootstrap_range, *job, *span), total, poll)
+    value, standard_error, n_failed = _core.finish(bootstrap, centres, fitted["plug_in"])
     finished = {"bootstrap": bootstrap, "value": value, "standard_error": standard_error, "n_failed": n_failed}
     return {**fitted, **finished}
 
 
-def _collect(submit: Callable[[int, int], Future[Floats]], total: int, poll: Poll) -> Floats:
+def _collect(submit: Callable[[int, int], Future[tuple[Floats, Floats]]], total: int, poll: Poll) -> Floats:
     """Submit ranges that make up total, and put their results in order; an error cancels what has not begun."""
     from concurrent.futures import as_completed
 
     size = math.ceil(total / _RANGES)
-    collected = np.empty(total)
+    collected = np.empty((2, total))
     done = 0
-    firsts: dict[Future[Floats], int] = {}
+    firsts: dict[Future[tuple[Floats, Floats]], int] = {}
     try:
         for first in range(0, total, size):
             firsts[submit(first, min(size, total - first))] = first
         for future in as_completed(firsts):
-            part = future.result()
-            collected[firsts[future] : firsts[future] + len(part)] = part
-            done += len(part)
+            part = np.array(future.result())
+            collected[:, firsts[future] : firsts[future] + part.shape[1]] = part
+            done += part.shape[1]
             if poll is not None:
                 poll(done, total)
     except BaseException:

@@ -36,7 +36,9 @@ class MIResult:
     Attributes
     ----------
     value : float
-        Bias-corrected estimate, ``2 plug_in - mean(bootstrap_distribution)``, in `units`. It may be below zero.
+        Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates, which for this are the mean
+        of two fits each where they choose their number of components: with that choice, and with `n_components`. It may
+        be below zero.
     standard_error : float or None
         Standard deviation of the bootstrap distribution, in `units`; None where ``n_bootstrap=0``.
     plug_in : float
@@ -128,10 +130,9 @@ class MIResult:
 
         Notes
         -----
-        The estimate is ``value = 2 plug_in - mean``, so the replicates of the *estimate* are the bootstrap distribution
-        moved by twice the bias, to the mean `value`. "bca" (Efron 1987) takes their quantiles; its z0 is the median
-        bias that is left, and its acceleration the skewness of the pointwise log ratio over 6 sqrt(n). Replicates that
-        failed are left out.
+        The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
+        `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
+        acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Replicates that failed are left out.
 
         Examples
         --------

@@ -100,9 +100,7 @@ def test_penguins(run):
 def test_json_holds_the_same_numbers(numbers):
     found = numbers(PENGUINS, *COLUMNS, "--units", "bits", "--seed", "3")
     data = pd.read_csv(PENGUINS)
-    r = fg.mutual_information(
-        *(data[column] for column in COLUMNS), missing="drop", rng=3, units="bits", n_bootstrap=5
-    )
+    r = fg.mutual_information(*(data[column] for column in COLUMNS), missing="drop", rng=3, units="bits", n_bootstrap=5)
     assert found["value"] == r.value
     assert found["standard_error"] == r.standard_error
     assert found["confidence_interval"] == list(r.confidence_interval())
@@ -208,7 +206,10 @@ def test_a_folder(fails, tmp_path):
         (b"1.5,2.5\n3,4\n", "the first line holds numbers; it must be a header with the names of the columns"),
         (b"a,b\n1,2\n", "no column 'p'; there are a, b"),
         (b"p,p,q\n1,2,3\n", "2 columns are named 'p'"),
-        (b"p,q\n1,2\n3,x\n", "column 'q' holds text ('x' in line 3); discrete variables are not available yet, only numbers"),
+        (
+            b"p,q\n1,2\n3,x\n",
+            "column 'q' holds text ('x' in line 3); discrete variables are not available yet, only numbers",
+        ),
         (b'p,q\n1,2\n"3,4\n', "line 3 has 1 fields, the header has 2"),
         (b"p,q\n1,2\r3,4\n", "line 2: new-line character seen in unquoted field"),
     ],
@@ -233,7 +234,9 @@ def test_faults_that_the_estimate_finds(fails, tmp_path):
 
 def test_faults_of_arrays(fails, tmp_path):
     np.save(tmp_path / "t.npy", np.zeros(5))
-    assert "an array of shape (5,); rows and columns, or named fields, are needed" in fails(tmp_path / "t.npy", "0", "1")
+    assert "an array of shape (5,); rows and columns, or named fields, are needed" in fails(
+        tmp_path / "t.npy", "0", "1"
+    )
     np.save(tmp_path / "t.npy", np.zeros((5, 2)))
     assert fails(tmp_path / "t.npy", "0", "2").endswith("no column '2'; there are 0, 1")
     np.savez(tmp_path / "t.npz", p=np.zeros(5), q=np.zeros(4))

@@ -160,7 +160,7 @@ def test_a_function_without_noise_warns(xy, core_finds):
 def test_replicates_that_fail_are_counted(xy, core_finds):
     def fail_three(found):
         found["bootstrap"][:3] = np.nan
-        value, standard_error, n_failed = _core.finish(found["bootstrap"], found["plug_in"])
+        value, standard_error, n_failed = _core.finish(found["bootstrap"], found["bootstrap"], found["plug_in"])
         return {**found, "value": value, "standard_error": standard_error, "n_failed": n_failed}
 
     core_finds(fail_three)

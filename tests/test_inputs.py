@@ -197,7 +197,10 @@ FAULTS = {
     "infinity": ([np.inf] + [0.0] * 199, "x has 1 infinite values, the first in row 0"),
     "number": (1.5, "x must hold samples, (n,) or (n, d), got a single float"),
     "nothing": (None, "x must hold samples, (n,) or (n, d), got a single NoneType"),
-    "three dimensions": (np.zeros((200, 2, 2)), "x must hold samples, (n,) or (n, d), got an array of shape (200, 2, 2)"),
+    "three dimensions": (
+        np.zeros((200, 2, 2)),
+        "x must hold samples, (n,) or (n, d), got an array of shape (200, 2, 2)",
+    ),
     "empty": ([], "x is empty: its shape is (0, 1)"),
     "no columns": (np.zeros((200, 0)), "x is empty: its shape is (200, 0)"),
     "no columns in a table": (pd.DataFrame(), "x has no columns"),
@@ -242,7 +245,9 @@ def test_strings_are_an_error_when_neither_side_is_discrete(xy):
 
 def test_one_array_needs_two_columns(xy):
     for x, columns in ((xy[0], 1), (np.zeros((9, 3)), 3)):
-        with pytest.raises(ValueError, match=rf"^x alone must have two columns, \(n, 2\), got {columns}; or pass y too$"):
+        with pytest.raises(
+            ValueError, match=rf"^x alone must have two columns, \(n, 2\), got {columns}; or pass y too$"
+        ):
             value(x)
 
 

@@ -273,7 +273,9 @@ def test_bad_tolerance(mixture):
 
 
 def same(left, right):
-    return all(np.array_equal(getattr(left, name), getattr(right, name)) for name in ("weights", "means", "covariances"))
+    return all(
+        np.array_equal(getattr(left, name), getattr(right, name)) for name in ("weights", "means", "covariances")
+    )
 
 
 def test_pickle_and_copy(mixture):
