@@ -40,7 +40,7 @@ class Mixture:
 
 def plane_mixture(weights: list, means: list, covariances: list) -> Mixture:
     """A mixture of two variables; each covariance is given as [xx, xy, yy]."""
-    full = np.asarray(covariances, float)[:, [0, 1, 1, 2]].reshape(-1, 2, 2)
+    full = np.array([[[xx, xy], [xy, yy]] for xx, xy, yy in covariances], float)
     return Mixture(np.asarray(weights, float), np.asarray(means, float), full)
 
 

@@ -149,6 +149,7 @@ typedef struct fgm_fit_settings {
     double tol;                           /* of a final fit, nats per sample */
     double selection_tol;                 /* of a fit that only helps to choose the number of components */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
+    double prior[FGM_TRIANGLE(FGM_MAX_DIMENSION)]; /* A, packed by rows: the fit maximises log-likelihood - sum_k tr(A Sigma_k^-1) / 2 */
 } fgm_fit_settings;
 
 /* Memory for fits of up to max_components components; one per thread. */
@@ -158,6 +159,7 @@ void fgm_fitter_destroy(fgm_fitter *fitter);
 
 typedef struct fgm_fit_outcome {
     double log_likelihood; /* weighted mean per sample */
+    double objective;      /* the same less the penalty of the prior: what EM maximises */
     int n_iter;
     bool converged;
 } fgm_fit_outcome;

@@ -6,6 +6,10 @@
  * Covariances are kept above a floor, Sigma - diag(floor) >= 0, by the constrained M step: eigenvalues of the covariance scaled by the floor
  * are raised to one, which maximises the expected log-likelihood under the constraint, so EM still never goes down.
  *
+ * A component that shrinks onto a few rows would gain without bound, so the log-likelihood carries a penalty, -sum_k tr(A Sigma_k^-1) / 2, that
+ * is, a covariance prior (Fraley and Raftery 2007) worth one row with a thousandth of the data's covariance: Sigma' = S / N + A / N. It keeps the
+ * fit equivariant under linear maps and moves a component of N rows by a relative 1e-3 / N of the data's covariance.
+ *
  * Acceleration (Anderson 1965; Walker and Ni 2011; Henderson and Varadhan 2019 for EM): on theta = (log w, mu, L with log diagonal), the next
  * point is G_t - sum gamma_i (G_{i+1} - G_i), gamma the least-squares solution of f_t ~ sum gamma_i (f_{i+1} - f_i), f = G - theta, in the metric
  * of the complete-data information. A point whose log-likelihood is lower than the one before is thrown away for the plain EM step, so the
@@ -167,9 +171,26 @@ int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_sam
     return run_pass(fitter, &all, mixture, monitor, mean);
 }
 
+/* sum_k tr(A Sigma_k^-1) / 2, from the kernel's parameters: P = L^-1 / sqrt 2. */
+static double prior_penalty(int n_components, int d, const double *pack, const double *prior /* (d(d+1)/2) */) {
+    double penalty = 0.0;
+    for (int k = 0; k < n_components && n_components > 1; ++k) {
+        const double *whitener = pack + (size_t)k * (size_t)FGM_PACK_STRIDE(d) + 1 + d;
+        for (int i = 0; i < d; ++i) {
+            const double *row = whitener + FGM_TRIANGLE(i);
+            for (int a = 0; a <= i; ++a) {
+                double sum = 0.5 * row[a] * prior[FGM_TRIANGLE(a) + a];
+                for (int b = 0; b < a; ++b) sum += row[b] * prior[FGM_TRIANGLE(a) + b];
+                penalty += 2.0 * row[a] * sum;
+            }
+        }
+    }
+    return penalty;
+}
+
 /* The M step of one component, in place of next's; true where the floor was met. Covariance C of z is 2 (S / N) - m m^T since the kernel's z carries 1 / sqrt 2. */
-static bool maximise_component(const fgm_mixture *at, const double *moments /* (1 + d + d(d+1)/2) */, double total_weight, const double *floor, int k,
-                               fgm_mixture *next) {
+static bool maximise_component(const fgm_mixture *at, const double *moments /* (1 + d + d(d+1)/2) */, double total_weight,
+                               const fgm_fit_settings *settings, int k, fgm_mixture *next) {
     int d = at->d;
     size_t triangle = (size_t)FGM_TRIANGLE(d);
     const double *mean = at->means + k * d, *factor = at->factors + k * triangle, *first = moments + 1, *second = first + d;
@@ -203,19 +224,19 @@ static bool maximise_component(const fgm_mixture *at, const double *moments /* (
         for (int j = 0; j <= i; ++j) {
             double sum = 0.0;
             for (int l = 0; l <= j; ++l) sum += product[i * d + l] * factor[FGM_TRIANGLE(j) + l];
-            new_factor[FGM_TRIANGLE(i) + j] = sum;
+            new_factor[FGM_TRIANGLE(i) + j] = sum + (at->n_components > 1 ? settings->prior[FGM_TRIANGLE(i) + j] / count : 0.0);
         }
     }
-    return fgm_floor_and_factor(floor, d, new_factor);
+    return fgm_floor_and_factor(settings->floor, d, new_factor);
 }
 
 /* The M step; true where a component met the floor. */
-static bool maximise(const fgm_mixture *at, const double *moments, double total_weight, const double *floor, fgm_mixture *next) {
+static bool maximise(const fgm_mixture *at, const double *moments, double total_weight, const fgm_fit_settings *settings, fgm_mixture *next) {
     next->n_components = at->n_components;
     next->d = at->d;
     bool raised = false;
     for (int k = 0; k < at->n_components; ++k) {
-        raised |= maximise_component(at, moments + (size_t)k * (size_t)FGM_MOMENT_STRIDE(at->d), total_weight, floor, k, next);
+        raised |= maximise_component(at, moments + (size_t)k * (size_t)FGM_MOMENT_STRIDE(at->d), total_weight, settings, k, next);
     }
     return raised;
 }
@@ -327,14 +348,15 @@ static int fit_single(fgm_fitter *fitter, const fgm_training *training, const fg
                       fgm_fit_outcome *outcome) {
     double before;
     FGM_TRY(run_pass(fitter, training, mixture, monitor, &before));
-    bool raised = maximise(mixture, fitter->moments, training->total_weight, settings->floor, &fitter->next);
+    bool raised = maximise(mixture, fitter->moments, training->total_weight, settings, &fitter->next);
     fgm_mixture_copy(mixture, &fitter->next);
     outcome->n_iter = 1;
     outcome->converged = true;
-    if (raised) return run_pass(fitter, training, mixture, monitor, &outcome->log_likelihood);
     int d = mixture->d;
     outcome->log_likelihood = -0.5 * d * (LOG_TWO_PI + 1.0);
     for (int i = 0; i < d; ++i) outcome->log_likelihood -= log(mixture->factors[FGM_TRIANGLE(i) + i]);
+    if (raised) FGM_TRY(run_pass(fitter, training, mixture, monitor, &outcome->log_likelihood));
+    outcome->objective = outcome->log_likelihood;
     return FGM_OK;
 }
 
@@ -347,21 +369,23 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
     bool accelerated = false, have_previous = false;
     fgm_mixture_copy(&fitter->current, mixture);
     outcome->converged = false;
-    outcome->log_likelihood = -INFINITY;
+    outcome->log_likelihood = outcome->objective = -INFINITY;
     for (outcome->n_iter = 1; outcome->n_iter <= max_iter; ++outcome->n_iter) {
         double log_likelihood;
         FGM_TRY(run_pass(fitter, training, &fitter->current, monitor, &log_likelihood));
-        if (accelerated && !(log_likelihood >= best - 1e-14 * fabs(best))) {
+        double objective =
+            log_likelihood - prior_penalty(mixture->n_components, mixture->d, fitter->pack, settings->prior) / training->total_weight;
+        if (accelerated && !(objective >= best - 1e-14 * fabs(best))) {
             /* Overshot: back to the EM step of the last good point, which cannot lower the likelihood. */
             fgm_mixture_copy(&fitter->current, &fitter->next);
             accelerated = have_previous = false;
             depth = slot = 0;
             continue;
         }
-        best = log_likelihood;
+        best = outcome->objective = objective;
         fgm_mixture_copy(mixture, &fitter->current);
         outcome->log_likelihood = log_likelihood;
-        maximise(&fitter->current, fitter->moments, training->total_weight, settings->floor, &fitter->next);
+        maximise(&fitter->current, fitter->moments, training->total_weight, settings, &fitter->next);
         to_vector(&fitter->current, fitter->theta);
         to_vector(&fitter->next, fitter->image);
         for (size_t p = 0; p < parameters; ++p) fitter->residual[p] = fitter->image[p] - fitter->theta[p];

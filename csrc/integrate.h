@@ -34,7 +34,7 @@ void fgm_lattice_integrate(const fgm_lattice *lattice, fgm_integrand integrand, 
 /* Doubles of work memory. */
 size_t fgm_lattice_work_size(int n_components, int d);
 
-/* About as many nodes as the first spacing needs; nodes that ellipsoids share are counted once for each. */
+/* An upper bound of the number of nodes at the first spacing. */
 double fgm_lattice_predict_nodes(const fgm_lattice *lattice, double scale, double tol);
 
 /* Shrinks the ellipsoid of basis into that of factor, so that the lattice resolves both. False where rounding leaves nothing of it. */

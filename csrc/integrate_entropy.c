@@ -16,8 +16,8 @@
  * A strong correlation that components share then costs nothing. Groups are formed by predicted work: a component joins the group before it
  * unless a lattice of its own comes cheaper.
  *
- * Memory layout, one block: the sorted mixture (weights, means, factors), its pack, bases (K, d(d+1)/2), volumes (K), radii (K), five arrays of a
- * block of nodes, work of the kernels, work of the lattice.
+ * Memory layout, one block: the sorted mixture (weights, means, factors), its pack, bases (K, d(d+1)/2), volumes (K), radii (K), ends (K), five
+ * arrays of a block of nodes, work of the kernels, work of the lattice.
  */
 #include "integrate.h"
 
@@ -42,6 +42,7 @@ typedef struct plan {
     double *bases;      /* (K, d(d+1)/2): basis that resolves components 0 .. k */
     double *volumes;    /* (K) product of the factor's diagonal */
     double *radii;      /* (K) */
+    double *ends;       /* (K): of the group that starts at a component, exclusive */
     double *previous, *group, *log_ratio, *gain, *peak; /* (FGM_NODE_BLOCK) */
     double *kernel_work, *lattice_work;
     int first, last;    /* the group at hand, last exclusive */
@@ -83,7 +84,7 @@ static int allocate_plan(plan *p, int n_components, int d) {
     size_t k = (size_t)n_components, triangle = FGM_TRIANGLE((size_t)d), pack = FGM_PACK_STRIDE((size_t)d);
     size_t kernel_size = largest_work_size(n_components, d);
     double *memory =
-        fgm_allocate(k * (3 + (size_t)d + 2 * triangle + pack) + 5 * FGM_NODE_BLOCK + kernel_size + fgm_lattice_work_size(n_components, d));
+        fgm_allocate(k * (4 + (size_t)d + 2 * triangle + pack) + 5 * FGM_NODE_BLOCK + kernel_size + fgm_lattice_work_size(n_components, d));
     if (!memory) return FGM_ERROR_MEMORY;
     p->d = d;
     p->sorted = (fgm_mixture){0, d, memory, memory + k, memory + k * (1 + (size_t)d)};
@@ -91,7 +92,8 @@ static int allocate_plan(plan *p, int n_components, int d) {
     p->bases = p->pack + k * pack;
     p->volumes = p->bases + k * triangle;
     p->radii = p->volumes + k;
-    p->previous = p->radii + k;
+    p->ends = p->radii + k;
+    p->previous = p->ends + k;
     p->group = p->previous + FGM_NODE_BLOCK;
     p->log_ratio = p->group + FGM_NODE_BLOCK;
     p->gain = p->log_ratio + FGM_NODE_BLOCK;
@@ -213,13 +215,15 @@ static bool integrate_groups(plan *p, double tol, double *value, double *error) 
     int n_groups = 0;
     for (int first = 1; first < n; ++n_groups) {
         double work;
-        first = find_group(p, first, tol / n, &work);
+        int last = find_group(p, first, tol / n, &work);
+        p->ends[first] = last;
+        first = last;
         total_work += work;
     }
     if (!(total_work < MAX_WORK)) return false;
     for (int first = 1; first < n; --n_groups) {
-        double work, left = 0.9 * tol - *error;
-        int last = find_group(p, first, tol / n, &work);
+        double left = 0.9 * tol - *error;
+        int last = (int)p->ends[first];
         add_group(p, first, last, fmax(left, 0.1 * tol) / n_groups, value, error);
         first = last;
     }

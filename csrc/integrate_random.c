@@ -25,7 +25,7 @@
 #define N_SHIFTS 16
 #define SAFETY 2.0
 #define UNSEEN 0.1
-#define FIRST_POINTS 32 /* per shift */
+#define FIRST_POINTS 32 /* per shift; fewer where there are very many components */
 #define MAX_POINTS (1 << 20)
 #define MAX_NANOSECONDS 5e8
 
@@ -118,11 +118,11 @@ static bool refine(sampler *s, double tol, double node_cost, double *nanoseconds
 
 static void sample(sampler *s, double tol, double node_cost, double *value, double *error) {
     int n_components = s->mixture->n_components;
-    double nanoseconds = 0.0;
+    int64_t first = FIRST_POINTS;
+    while (first > 1 && (double)first * N_SHIFTS * n_components * node_cost > 0.5 * MAX_NANOSECONDS) first /= 2;
+    double nanoseconds = (double)first * N_SHIFTS * n_components * node_cost;
     for (int k = 0; k < n_components; ++k) {
-        if (!(s->mixture->weights[k] > 0.0)) continue;
-        add_points(s, k, 0, FIRST_POINTS);
-        nanoseconds += FIRST_POINTS * N_SHIFTS * node_cost;
+        if (s->mixture->weights[k] > 0.0) add_points(s, k, 0, first);
     }
     do {
         double variance = 0.0, missed = 0.0;

@@ -17,6 +17,7 @@
 
 #define RESOLUTION_ROWS 65536
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
+#define PRIOR 1e-3            /* of the data's covariance, lent to each component as one row's worth */
 #define WIDEST_RESOLUTION 0.5 /* a column of few values must still leave room for components: floor at most half a standard deviation */
 
 /* ---- sorting ------------------------------------------------------------------------------------------------------------------- */
@@ -254,8 +255,8 @@ static void set_floor(fgm_prepared *prepared, const fgm_options *options) {
     }
 }
 
-/* A pivot of the correlation matrix is 1 - R^2 of that column on the ones before it. */
-static int check_collinear(const fgm_prepared *prepared, int32_t *fault_column) {
+/* Takes the prior from the correlation matrix, whose pivots are 1 - R^2 of a column on the ones before it. */
+static int set_prior(fgm_prepared *prepared, int32_t *fault_column) {
     int d = prepared->d;
     double correlation[FGM_TRIANGLE(FGM_MAX_DIMENSION)], total = 0.0;
     fgm_samples samples = prepared->samples;
@@ -269,6 +270,7 @@ static int check_collinear(const fgm_prepared *prepared, int32_t *fault_column) 
                 total += weight_of(samples.weights, row);
             }
             correlation[FGM_TRIANGLE(i) + j] = sum / total;
+            prepared->settings.prior[FGM_TRIANGLE(i) + j] = PRIOR * sum / total;
         }
     }
     for (int i = 0; i < d; ++i) {
@@ -318,7 +320,7 @@ static int fill_prepared(fgm_prepared *prepared, const double *x, const double *
     /* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
     prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
     prepared->settings.selection_tol = fmin(1e-4, 10.0 * prepared->settings.tol);
-    return check_collinear(prepared, fault_column);
+    return set_prior(prepared, fault_column);
 }
 
 int fgm_prepare(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,

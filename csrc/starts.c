@@ -351,8 +351,8 @@ int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const 
         if (status == FGM_OK) {
             status = fgm_em(fitter, &shorter, settings, settings->selection_tol, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt, outcome);
         }
-        if (status == FGM_OK && (i == 0 || outcome->log_likelihood > best)) {
-            best = outcome->log_likelihood;
+        if (status == FGM_OK && (i == 0 || outcome->objective > best)) {
+            best = outcome->objective;
             fgm_mixture_copy(mixture, &attempt);
         }
     }

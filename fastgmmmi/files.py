@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +44,7 @@ def save(path: str | os.PathLike[str], kind: str, numbers: Mapping[str, Any], ar
 def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Read what `save` wrote: numbers and arrays."""
     import json
+    from zipfile import BadZipFile
 
     name = os.fspath(path)
     try:
@@ -52,7 +52,7 @@ def load(path: str | os.PathLike[str], kind: str) -> tuple[dict[str, Any], dict[
             arrays = dict(archive.items())
         header = json.loads(str(arrays.pop("header")))
         found, version = header.pop("kind"), header.pop("format")
-    except (ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile):
         raise ValueError(f"{name} is not a file that fastgmmmi saved") from None
     if found != kind or version != _FORMAT:
         raise ValueError(f"{name} holds a {found} in format {version}, not a {kind} in format {_FORMAT}")

@@ -278,8 +278,12 @@ def positive_number(name: str, value: object) -> float:
 
 
 def core_options(**keywords: object) -> dict[str, int | float]:
-    """Code keywords as the core's options; None leaves the core's default."""
-    return {name: _CODES[name](name, value) for name, value in keywords.items() if value is not None}
+    """Code keywords as the core's options; None leaves the core's default where that is measured."""
+    return {
+        name: _CODES[name](name, value)
+        for name, value in keywords.items()
+        if value is not None or name not in _MEASURED
+    }
 
 
 def seed_from(rng: Rng) -> int:
@@ -308,6 +312,7 @@ def _named(codes: dict[Any, int]) -> _Code:
     return lambda name, value: codes[choice(name, value, codes)]
 
 
+_MEASURED = {"n_components", "init", "n_folds", "n_inits", "patience", "tol", "reg_covar", "max_iter"}
 _CODES: dict[str, _Code] = {
     "n_components": _whole(1, 1024),
     "max_components": _whole(1, 1024),

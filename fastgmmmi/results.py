@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from inspect import Signature
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -36,9 +37,9 @@ class MIResult:
     Attributes
     ----------
     value : float
-        Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates, which for this are the mean
-        of two fits each where they choose their number of components: with that choice, and with `n_components`. It may
-        be below zero.
+        Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates. Where these choose their
+        number of components, each counts for this with the mean of two fits: that choice and `n_components`. The value
+        may be below zero.
     standard_error : float or None
         Standard deviation of the bootstrap distribution, in `units`; None where ``n_bootstrap=0``.
     plug_in : float
@@ -84,6 +85,8 @@ class MIResult:
     True
     """
 
+    __signature__: ClassVar = Signature()  # users do not make results
+
     value: float
     standard_error: float | None
     plug_in: float
@@ -120,8 +123,10 @@ class MIResult:
 
         Returns
         -------
-        low, high : float
-            Ends of the interval, in `units`. They may be below zero.
+        low : float
+            Lower end, in `units`. Like the upper one it may be below zero.
+        high : float
+            Upper end, in `units`.
 
         Raises
         ------
@@ -190,8 +195,10 @@ class MIResult:
 
         Returns
         -------
-        x, y : ndarray
+        x : ndarray, (n, dx) or (n,)
             In the coordinates of `model`; one-dimensional where the argument was.
+        y : ndarray, (n, dy) or (n,)
+            Likewise.
 
         Raises
         ------
@@ -251,7 +258,7 @@ class MIResult:
         replicates = self.bootstrap_distribution.tolist()
         interval = self.confidence_interval() if sum(map(math.isfinite, replicates)) > 1 else None
         return {
-            "value": self.value,
+            "value": _finite(self.value),
             "standard_error": _finite(self.standard_error),
             "confidence_interval": interval and list(interval),
             "units": self.units,

@@ -27,7 +27,7 @@ def densities(parameters, X):
     return np.column_stack([w * stats.multivariate_normal(m, c).pdf(X) for w, m, c in zip(*parameters, strict=True)])
 
 
-# ---- a mixture that is given -------------------------------------------------------------------------------------------
+# ---- a mixture that is given -----------------------------------------------------------------------------------------
 
 
 def test_parameters_are_kept(mixture, mixture_parameters):
@@ -110,7 +110,7 @@ def test_mutual_information_of_a_gaussian(gaussian):
     assert mixture.mutual_information(1, 0, given=[2], integration_tol=1e-3) == pytest.approx(conditional, abs=1e-3)
 
 
-# ---- fit ---------------------------------------------------------------------------------------------------------------
+# ---- fit -------------------------------------------------------------------------------------------------------------
 
 
 def test_one_component_is_mean_and_covariance():
@@ -169,9 +169,9 @@ def test_a_fit_cut_short_warns():
 
 
 def test_degenerate_data():
-    with pytest.raises(fg.DegenerateDataError, match="^X is constant"):
+    with pytest.raises(fg.DegenerateDataError, match=r"^X is constant"):
         fg.GaussianMixture().fit(np.ones(100))
-    with pytest.raises(ValueError, match="^X holds strings"):
+    with pytest.raises(ValueError, match=r"^X holds strings"):
         fg.GaussianMixture().fit(["a", "b"])
 
 
@@ -181,7 +181,7 @@ def test_bad_keyword_values(keywords):
         fg.GaussianMixture(**keywords).fit(np.arange(50.0))
 
 
-# ---- bad input ---------------------------------------------------------------------------------------------------------
+# ---- bad input -------------------------------------------------------------------------------------------------------
 
 
 def test_nothing_without_a_fit(tmp_path):
@@ -224,9 +224,9 @@ def test_bad_parameters(weights, means, covariances, message):
 
 
 def test_bad_points(mixture):
-    with pytest.raises(ValueError, match="^X has 1 columns but the mixture has 3 variables"):
+    with pytest.raises(ValueError, match=r"^X has 1 columns but the mixture has 3 variables"):
         mixture.log_density([0.0, 1.0, 2.0])
-    with pytest.raises(ValueError, match="^X has 1 NaN or infinite values, the first in row 0, column 1"):
+    with pytest.raises(ValueError, match=r"^X has 1 NaN or infinite values, the first in row 0, column 1"):
         mixture.responsibilities([[0.0, np.inf, 2.0]])
 
 
@@ -252,24 +252,24 @@ def test_columns_in_common(mixture):
 def test_bad_conditions(mixture):
     with pytest.raises(ValueError, match="so no other is left"):
         mixture.conditional([0, 1, 2], [0.0, 0.0, 0.0])
-    with pytest.raises(ValueError, match="^values must have one number per column, 2, got 1"):
+    with pytest.raises(ValueError, match=r"^values must have one number per column, 2, got 1"):
         mixture.conditional([0, 1], 0.0)
-    with pytest.raises(ValueError, match="^values has 1 NaN or infinite values"):
+    with pytest.raises(ValueError, match=r"^values has 1 NaN or infinite values"):
         mixture.conditional(0, np.nan)
 
 
 @pytest.mark.parametrize("n", [0, -1, 1.5])
 def test_bad_sample_sizes(mixture, n):
-    with pytest.raises(ValueError, match="^n must be a whole number"):
+    with pytest.raises(ValueError, match=r"^n must be a whole number"):
         mixture.sample(n)
 
 
 def test_bad_tolerance(mixture):
-    with pytest.raises(ValueError, match="^integration_tol must be a number above 0"):
+    with pytest.raises(ValueError, match=r"^integration_tol must be a number above 0"):
         mixture.entropy(integration_tol=0)
 
 
-# ---- as an object ------------------------------------------------------------------------------------------------------
+# ---- as an object ----------------------------------------------------------------------------------------------------
 
 
 def same(left, right):
@@ -321,7 +321,7 @@ def test_keywords():
     assert fg.GaussianMixture(**mixture.get_params()).get_params() == mixture.get_params()
     assert mixture.set_params(n_components=1, tol=1e-4) is mixture
     assert mixture.get_params()["tol"] == 1e-4
-    with pytest.raises(ValueError, match="must be one of 'n_components', .*got 'n_component'"):
+    with pytest.raises(ValueError, match=r"must be one of 'n_components', .*got 'n_component'"):
         mixture.set_params(n_component=1)
 
 

@@ -1,5 +1,7 @@
 """The package as a whole: what it costs to import, what its wheel holds, and whether its papers agree."""
 
+import dataclasses
+import functools
 import importlib.metadata
 import io
 import re
@@ -19,8 +21,9 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-# What numpydoc asks for and this house does not: the summary on a line of its own, sections that only some names need.
-OTHER_LAYOUT = {"GL01", "GL02", "ES01", "SA01", "EX01"}
+# What numpydoc asks for and this house does not: the summary on a line of its own, sections that only some names need,
+# returned values without names.
+OTHER_LAYOUT = {"GL01", "GL02", "ES01", "SA01", "EX01", "RT02"}
 
 
 def public_names():
@@ -41,8 +44,9 @@ def run(script, cwd):
 
 def test_import_brings_in_numpy_and_nothing_else(tmp_path):
     script = "import sys; before = set(sys.modules); import fastgmmmi; print(*{*sys.modules} - before)"
-    modules = {name.partition(".")[0] for name in run(script, tmp_path).split()}
-    assert modules - set(sys.stdlib_module_names) == {"numpy", "fastgmmmi"}
+    modules = {name.partition(".")[0] for name in run(script, tmp_path).split()} - set(sys.stdlib_module_names)
+    made_by_extensions = {name for name in modules if name == "cython_runtime" or name.startswith("_cython_")}
+    assert modules - made_by_extensions == {"numpy", "fastgmmmi"}
 
 
 def test_import_takes_as_long_as_numpys(tmp_path):
@@ -93,7 +97,10 @@ def test_readme_links_exist(path):
     assert (ROOT / path).exists()
 
 
-@pytest.mark.parametrize("name", public_names())
+@pytest.mark.parametrize("name", [*public_names()])
 def test_public_docstring_is_numpydoc(name):
-    faults = [text for code, text in validate(name)["errors"] if code not in OTHER_LAYOUT]
-    assert not faults
+    _, *members = name.split(".")
+    documented = functools.reduce(getattr, members, fastgmmmi)
+    # A result's fields are its attributes, not parameters of a call that anyone makes.
+    ignored = OTHER_LAYOUT | ({"PR01"} if dataclasses.is_dataclass(documented) else set())
+    assert [text for code, text in validate(name)["errors"] if code not in ignored] == []

@@ -26,7 +26,7 @@ def bca(replicates, value, acceleration, level):
     return np.quantile(moved, stats.norm.cdf(z0 + z / (1 - acceleration * z)))
 
 
-# ---- intervals ---------------------------------------------------------------------------------------------------------
+# ---- intervals -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
@@ -67,12 +67,12 @@ def test_equal_replicates_give_an_interval(r):
 
 @pytest.mark.parametrize("level", [0, 1, -0.5, 95, np.nan])
 def test_bad_levels(r, level):
-    with pytest.raises(ValueError, match="^level must be between 0 and 1, got"):
+    with pytest.raises(ValueError, match=r"^level must be between 0 and 1, got"):
         r.confidence_interval(level)
 
 
 def test_bad_method(r):
-    with pytest.raises(ValueError, match="^method must be one of 'bca', 'percentile', 'basic', 'normal', got 'bc'"):
+    with pytest.raises(ValueError, match=r"^method must be one of 'bca', 'percentile', 'basic', 'normal', got 'bc'"):
         r.confidence_interval(method="bc")
 
 
@@ -83,7 +83,7 @@ def test_too_few_replicates(r):
             few.confidence_interval()
 
 
-# ---- as an object ------------------------------------------------------------------------------------------------------
+# ---- as an object ----------------------------------------------------------------------------------------------------
 
 
 def test_number_and_pair(r):
@@ -148,7 +148,7 @@ def test_correlation(r):
     assert dataclasses.replace(r, value=-0.1).correlation == 0
 
 
-# ---- maps and pointwise values -------------------------------------------------------------------------------------------
+# ---- maps and pointwise values ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("marginals", ["standardize", "gaussianize", "none"])
@@ -209,17 +209,17 @@ def test_the_data_are_referred_to(xy):
 
 
 def test_bad_new_data(r):
-    with pytest.raises(ValueError, match="^x has 2 columns, the data had 1"):
+    with pytest.raises(ValueError, match=r"^x has 2 columns, the data had 1"):
         r.transform(np.zeros((5, 2)), np.zeros(5))
-    with pytest.raises(ValueError, match="^y has 1 NaN or infinite values, the first in row 1"):
+    with pytest.raises(ValueError, match=r"^y has 1 NaN or infinite values, the first in row 1"):
         r.pointwise([0.0, 1.0], [0.0, np.nan])
-    with pytest.raises(ValueError, match="^y has 2 rows but x has 1"):
+    with pytest.raises(ValueError, match=r"^y has 2 rows but x has 1"):
         r.pointwise([0.0], [0.0, 1.0])
-    with pytest.raises(ValueError, match="^y is given without x"):
+    with pytest.raises(ValueError, match=r"^y is given without x"):
         r.pointwise(y=[0.0])
 
 
-# ---- files ---------------------------------------------------------------------------------------------------------------
+# ---- files -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("marginals", ["standardize", "gaussianize", "none"])
