@@ -10,9 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+/* Processor time, which other work on the machine does not lengthen. */
 static double seconds(void) {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 

@@ -25,7 +25,8 @@ ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THRE
 CALLS_OF_OURS = 5  # for one of a slow peer's
 EXPLANATION = (
     "Medians of interleaved calls in one run; ratios are the peer's time over ours. Whole jobs may use every core. "
-    "EM passes are on one core, per sample and component, n=10,000; scikit-learn's is a long fit less a short one."
+    "EM passes are processor time on one core, per sample and component, n=10,000; scikit-learn's is a long fit less a "
+    "short one, and uses the whole processor where our tier is forced down."
 )
 HEADER = ["work", "fastgmmmi", "beside", "its time", "ratio", "goal", ""]
 
@@ -210,7 +211,7 @@ def run_passes(tables: Tables, repeats: int, quick: bool) -> None:
                     theirs.add({name: value / (PASS_SAMPLES * n_components) for name, value in reply.items()})
             for tier, times in ours.items():
                 work = f"EM pass, d={d}, K={n_components}, {tier}"
-                goal = LEAST_RATIO if d <= 10 and tier in PASS_LIMITS else None
+                goal = LEAST_RATIO if d <= 10 and tier == tiers[-1] else None
                 tables.compare(work, times, "scikit-learn GaussianMixture", theirs, goal)
                 if (d, n_components) == (2, 8) and tier in PASS_LIMITS:
                     limit = PASS_LIMITS[tier]

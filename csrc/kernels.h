@@ -307,10 +307,15 @@ static void em_pass(int n_components, const double *pack, fgm_samples samples, d
     }
 }
 
+/* The first count lanes, or all where count is more. */
 static void store_lanes(double *to, vec from, int count) {
+    if (count >= FGM_LANES) {
+        vec_store(to, from);
+        return;
+    }
     double lanes[FGM_LANES];
     vec_store(lanes, from);
-    for (int lane = 0; lane < count && lane < FGM_LANES; ++lane) to[lane] = lanes[lane];
+    for (int lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
 }
 
 static void log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
@@ -340,15 +345,17 @@ static void component_log_density(int n_components, const double *pack, fgm_samp
     }
 }
 
-/* Applies exp (which = 0) or log (1) to each number. */
+/* exp (which = 0) or log (1) at one register. Above 710 exp is infinite, as far as vec_exp goes. */
+FGM_INLINE vec apply_register(const int which, vec x) {
+    return which == 0 ? vec_exp(vec_select(VEC_TRUE(x > 710.0), vec_fill(710.0), x)) : vec_log(x);
+}
+
 FGM_INLINE void apply(const int which, int64_t n, const double *in, double *out) {
-    for (int64_t i = 0; i < n; i += FGM_LANES) {
-        double lanes[FGM_LANES];
-        int count = n - i < FGM_LANES ? (int)(n - i) : FGM_LANES;
-        for (int lane = 0; lane < FGM_LANES; ++lane) lanes[lane] = lane < count ? in[i + lane] : 1.0;
-        vec x = vec_load(lanes);
-        store_lanes(out + i, which == 0 ? vec_exp(x) : vec_log(x), count);
-    }
+    int64_t i = 0;
+    for (; i + FGM_LANES <= n; i += FGM_LANES) vec_store(out + i, apply_register(which, vec_load(in + i)));
+    double lanes[FGM_LANES];
+    for (int lane = 0; lane < FGM_LANES; ++lane) lanes[lane] = i + lane < n ? in[i + lane] : 1.0;
+    store_lanes(out + i, apply_register(which, vec_load(lanes)), (int)(n - i));
 }
 
 static void apply_exp(int64_t n, const double *in, double *out) { apply(0, n, in, out); }

@@ -180,7 +180,7 @@ static int allocate_evaluation(evaluation *state, int n_components, int d, const
                                bool with_terms) {
     FGM_TRY(fgm_mixture_from_parameters(&state->mixture, n_components, d, weights, means, covariances));
     size_t pack_size = (size_t)n_components * (size_t)FGM_PACK_STRIDE(d), columns_size = (size_t)d * CHUNK;
-    size_t terms_size = with_terms ? (size_t)(n_components + 1) * CHUNK : 0;
+    size_t terms_size = with_terms ? (size_t)n_components * CHUNK : 0;
     state->memory = fgm_allocate(pack_size + columns_size + fgm_work_size(n_components, d) + terms_size);
     if (!state->memory) {
         fgm_mixture_release(&state->mixture);
@@ -215,18 +215,25 @@ int fgm_log_density(int32_t n_components, int32_t d, const double *weights, cons
     return FGM_OK;
 }
 
+/* Probabilities of the components at one sample. Where every density is zero, even in logarithms, the sample says nothing: the weights. */
+static void share_out(const fgm_mixture *mixture, const double *terms /* (K, stride) */, int64_t stride, double *out /* (K) */) {
+    double largest = terms[0], sum = 0.0;
+    for (int k = 1; k < mixture->n_components; ++k) largest = terms[k * stride] > largest ? terms[k * stride] : largest;
+    for (int k = 0; k < mixture->n_components; ++k) {
+        out[k] = largest == -INFINITY ? mixture->weights[k] : exp(terms[k * stride] - largest);
+        sum += out[k];
+    }
+    for (int k = 0; k < mixture->n_components; ++k) out[k] /= sum;
+}
+
 int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
                          const double *X, int64_t n, double *out) {
     evaluation state;
     FGM_TRY(allocate_evaluation(&state, n_components, d, weights, means, covariances, true));
-    double *density = state.terms + (size_t)n_components * CHUNK;
     for (int64_t first = 0; first < n; first += CHUNK) {
         fgm_samples rows = take_chunk(&state, X, n, first);
         fgm_get_kernels()->component_log_density(n_components, state.pack, rows, state.terms, state.work);
-        fgm_get_kernels()->log_density(n_components, state.pack, rows, density, state.work);
-        for (int64_t i = 0; i < rows.n; ++i) {
-            for (int k = 0; k < n_components; ++k) out[(first + i) * n_components + k] = exp(state.terms[k * rows.n + i] - density[i]);
-        }
+        for (int64_t i = 0; i < rows.n; ++i) share_out(&state.mixture, state.terms + i, rows.n, out + (first + i) * n_components);
     }
     release_evaluation(&state);
     return FGM_OK;

@@ -19,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from . import __version__, cpu_tier, mutual_information
+from .errors import count
 from .parallel import bar, resolve_threads
 from .results import UNITS
 
@@ -234,7 +235,8 @@ def _text_columns(file: IO[bytes], path: str, delimiter: str | None, wanted: Seq
             if len(row) != len(names):
                 if not row:  # a blank line
                     continue
-                raise ValueError(f"{path}: line {rows.line_num} has {len(row)} fields, the header has {len(names)}")
+                fields = count(len(row), "field")
+                raise ValueError(f"{path}: line {rows.line_num} has {fields}, the header has {len(names)}")
             for values, position in zip(columns, positions, strict=True):
                 values.append(_number(row[position], names[position], rows.line_num, path))
     except csv.Error as error:

@@ -21,9 +21,13 @@ class ConvergenceWarning(UserWarning):
     """A fit stopped at its largest number of passes, or a bootstrap replicate could not be fitted."""
 
 
-def from_core(error: CoreError, columns: Sequence[str], n_samples: int) -> ValueError:
-    """Turn an error of the core into what a user can act on; columns are the labels of the core's columns."""
+def from_core(error: CoreError, arguments: str, columns: Sequence[str], rows: str) -> ValueError:
+    """Turn an error of the core into what a user can act on.
+
+    The words for it: the names of the arguments, the label of each of the core's columns, and how many rows there are.
+    """
     column = columns[error.fault_column] if error.fault_column >= 0 else "a column"
+    variables = count(len(columns), "variable")
     match error.name:
         case "ERROR_CONSTANT":
             return DegenerateDataError(f"{column} is constant, so no information about it can be estimated")
@@ -33,16 +37,15 @@ def from_core(error: CoreError, columns: Sequence[str], n_samples: int) -> Value
                 "undefined; leave that column out"
             )
         case "ERROR_TOO_FEW_SAMPLES":
-            return ValueError(f"{n_samples} samples are too few for {_count(len(columns), 'variable')}")
+            return ValueError(f"{arguments}: {rows}, too few to fit a density of {variables}")
         case "ERROR_TOO_MANY_COMPONENTS":
-            return ValueError(
-                f"n_components is more than {n_samples} samples of {_count(len(columns), 'variable')} can bear"
-            )
+            return ValueError(f"n_components is more than {rows} of {variables} can bear")
         case "ERROR_DIMENSION":
-            return ValueError(f"there are {len(columns)} columns in total; at least 1 and at most 64 are possible")
+            return ValueError(f"{arguments}: {len(columns)} columns in total; at least 1 and at most 64 are possible")
         case _:
-            return ValueError(str(error))
+            return ValueError(f"{arguments}: {error}")
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Give a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from . import _core
-from .errors import from_core
+from .errors import count, from_core
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,17 +58,22 @@ class Samples(NamedTuple):
 
     def explain(self, error: _core.CoreError) -> ValueError:
         """Turn an error of the core into one that names the argument and the column."""
+        arguments = " and ".join(dict.fromkeys(variable.argument for variable in self.variables))
         labels = [variable.label(j) for variable in self.variables for j in range(variable.values.shape[1])]
-        return from_core(error, labels, self.n)
+        if self.sample_weight is None:
+            rows = count(self.n, "row")
+        else:
+            rows = count(np.count_nonzero(self.sample_weight), "row") + " with positive weight"
+        return from_core(error, arguments, labels, rows)
 
     def discrete_looks(self) -> list[str]:
         """Describe each column that takes few distinct values, each of them often."""
         return [
-            f"{variable.label(j)} takes only {count} distinct values, so it looks discrete; "
+            f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; "
             "it is treated as continuous, and discrete variables are not available yet"
             for variable in self.variables
             for j in range(variable.values.shape[1])
-            if (count := _few_values(variable.values[:, j])) > 1
+            if (n_values := _few_values(variable.values[:, j])) > 1
         ]
 
 
@@ -89,7 +94,7 @@ def pair(x: object, y: object) -> tuple[Variable, Variable]:
     if y is not None:
         return first, variable("y", y)
     if first.values.shape[1] != 2:
-        raise ValueError(f"x alone must have two columns, (n, 2), got {first.values.shape[1]}; or pass y too")
+        raise ValueError(f"x alone must have two columns, (n, 2), got {first.values.shape[1]}; or pass y as well")
     columns = first.columns or range(2)
     left, right = (np.ascontiguousarray(first.values[:, j : j + 1]) for j in range(2))
     return Variable("x", left, columns[:1]), Variable("x", right, columns[1:])
@@ -104,15 +109,14 @@ def samples(variables: tuple[Variable, ...], sample_weight: object, missing: str
             raise ValueError(f"sample_weight must have one number per row, (n,), got shape {given[-1].values.shape}")
     for other in given[1:]:
         if len(other.values) != len(given[0].values):
-            raise ValueError(
-                f"{other.argument} has {len(other.values)} rows but {given[0].argument} has {len(given[0].values)}"
-            )
+            rows = count(len(other.values), "row")
+            raise ValueError(f"{other.argument} has {rows} but {given[0].argument} has {len(given[0].values)}")
     n_dropped = 0
     if not all(is_finite(v.values) for v in given):
         for v in given:
-            _reject(v, np.isinf(v.values), "infinite values", "")
+            _reject(v, np.isinf(v.values), "infinite value", "")
             if missing == "raise":
-                _reject(v, np.isnan(v.values), "NaN", "; pass missing='drop' to drop such rows")
+                _reject(v, np.isnan(v.values), "NaN value", "; pass missing='drop' to drop such rows")
         keep = ~np.any([np.isnan(v.values).any(axis=1) for v in given], axis=0)
         n_dropped = len(keep) - int(np.count_nonzero(keep))
         if n_dropped == len(keep):
@@ -120,7 +124,7 @@ def samples(variables: tuple[Variable, ...], sample_weight: object, missing: str
         given = tuple(v._replace(values=v.values[keep]) for v in given)
     weight = None
     if sample_weight is not None:
-        _reject(given[-1], given[-1].values < 0, "negative values", "")
+        _reject(given[-1], given[-1].values < 0, "negative value", "")
         weight = given[-1].values.reshape(-1)
         if not weight.any():
             raise ValueError("sample_weight is zero in every row")
@@ -130,7 +134,7 @@ def samples(variables: tuple[Variable, ...], sample_weight: object, missing: str
 def complete(variable: Variable) -> Floats:
     """Give the values of an argument that must not hold NaN or infinities."""
     if not is_finite(variable.values):
-        _reject(variable, ~np.isfinite(variable.values), "NaN or infinite values", "")
+        _reject(variable, ~np.isfinite(variable.values), "NaN or infinite value", "")
     return variable.values
 
 
@@ -145,10 +149,10 @@ def _column(name: object) -> str:
 
 
 def _reject(variable: Variable, faulty: NDArray[np.bool_], fault: str, advice: str) -> None:
-    count = int(np.count_nonzero(faulty))
-    if count:
-        row, column = divmod(int(np.argmax(faulty)), faulty.shape[1])
-        raise ValueError(f"{variable.argument} has {count} {fault}, the first in {variable.place(row, column)}{advice}")
+    n_faulty = int(np.count_nonzero(faulty))
+    if n_faulty:
+        place = variable.place(*divmod(int(np.argmax(faulty)), faulty.shape[1]))
+        raise ValueError(f"{variable.argument} has {count(n_faulty, fault)}, the first in {place}{advice}")
 
 
 def _table(argument: str, table: Any) -> tuple[Floats, list[object]]:

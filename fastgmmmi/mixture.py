@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 
 from . import _core, files
-from .errors import ConvergenceWarning, NotFittedError
+from .errors import ConvergenceWarning, NotFittedError, count
 from .inputs import choice, complete, core_options, positive_number, samples, seed_from, variable, whole_number
 from .parallel import resolve_threads
 
@@ -598,7 +598,7 @@ class GaussianMixture:
         if self._fitted is None:
             return "GaussianMixture(not fitted)"
         n_components, d = self._fitted.means.shape
-        return f"GaussianMixture({n_components} component{'s' * (n_components > 1)}, {d} variable{'s' * (d > 1)})"
+        return f"GaussianMixture({count(n_components, 'component')}, {count(d, 'variable')})"
 
     @property
     def _state(self) -> Fitted:
@@ -618,7 +618,8 @@ class GaussianMixture:
         points = variable("X", X)
         d = self._state.means.shape[1]
         if points.values.shape[1] != d:
-            raise ValueError(f"X has {points.values.shape[1]} columns but the mixture has {d} variables")
+            columns = count(points.values.shape[1], "column")
+            raise ValueError(f"X has {columns} but the mixture has {count(d, 'variable')}")
         return complete(points)
 
     def _columns(self, argument: str, columns: int | Sequence[int]) -> NDArray[np.int32]:

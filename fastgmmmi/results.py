@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from . import _core, files
+from .errors import count
 from .inputs import choice, complete, pair
 from .mixture import Fitted, GaussianMixture
 
@@ -238,7 +239,7 @@ class MIResult:
         else:
             left, right = self._mapped(*self._kept_data().variables)
         if len(left) != len(right):
-            raise ValueError(f"y has {len(right)} rows but x has {len(left)}")
+            raise ValueError(f"y has {count(len(right), 'row')} but x has {len(left)}")
         dx = self._dimensions[0]
         columns = range(sum(self._dimensions))
         joint = self.model.log_density(np.hstack([left, right]))
@@ -339,8 +340,7 @@ class MIResult:
         return self.to_dict() == other.to_dict() if isinstance(other, MIResult) else NotImplemented
 
     def __repr__(self) -> str:
-        plural = "s" * (self.n_components > 1)
-        return f"{self.amount()} (n={self.n_samples}, {self.n_components} component{plural})"
+        return f"{self.amount()} (n={self.n_samples}, {count(self.n_components, 'component')})"
 
     def amount(self) -> str:
         """
@@ -383,7 +383,8 @@ class MIResult:
         values = complete(variable)
         location, scale = self._location[columns], self._scale[columns]
         if values.shape[1] != len(scale):
-            raise ValueError(f"{variable.argument} has {values.shape[1]} columns, the data had {len(scale)}")
+            columns_found = count(values.shape[1], "column")
+            raise ValueError(f"{variable.argument} has {columns_found}, the data had {len(scale)}")
         mapped = (values - location) / scale
         for j, (knots, scores) in enumerate(self._normal_scores[columns]):
             mapped[:, j] = _core.apply_normal_scores(knots, scores, np.ascontiguousarray(mapped[:, j]))

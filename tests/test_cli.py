@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ import pytest
 import fastgmmmi as fg
 from fastgmmmi.cli import main
 
-PENGUINS = "examples/penguins.csv"
+PENGUINS = Path(__file__).parents[1] / "examples" / "penguins.csv"
 COLUMNS = ("bill_length_mm", "flipper_length_mm")
 QUICK = ("--bootstrap", "5", "--threads", "1")
 
@@ -197,7 +198,7 @@ def test_a_folder(fails, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"p,q\n1,2\n3\n", "line 3 has 1 fields, the header has 2"),
+        (b"p,q\n1,2\n3\n", "line 3 has 1 field, the header has 2"),
         (b"p,q\n1,2\n\n3,4,5\n", "line 4 has 3 fields, the header has 2"),
         (b"p,q\n1,2\n3,\xe9\n", "not UTF-8: byte 0xe9 at position 10, in line 3"),
         (b"\xff\xfep\x00,\x00q\x00", "not UTF-8: byte 0xff at position 0, in line 1"),
@@ -210,7 +211,7 @@ def test_a_folder(fails, tmp_path):
             b"p,q\n1,2\n3,x\n",
             "column 'q' holds text ('x' in line 3); discrete variables are not available yet, only numbers",
         ),
-        (b'p,q\n1,2\n"3,4\n', "line 3 has 1 fields, the header has 2"),
+        (b'p,q\n1,2\n"3,4\n', "line 3 has 1 field, the header has 2"),
         (b"p,q\n1,2\r3,4\n", "line 2: new-line character seen in unquoted field"),
     ],
 )

@@ -3,6 +3,7 @@
 import decimal
 import fractions
 import re
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -135,7 +136,9 @@ MISSING = {
 def test_missing_values(xy, kind):
     x, y = (a.copy() for a in xy)
     x[[17, 30]] = y[[30, 40]] = np.nan
-    with pytest.raises(ValueError, match=r"^x has 2 NaN, the first in row 17; pass missing='drop' to drop such rows$"):
+    with pytest.raises(
+        ValueError, match=r"^x has 2 NaN values, the first in row 17; pass missing='drop' to drop such rows$"
+    ):
         value(MISSING[kind](x), y)
     kept = ~np.isnan(x + y)
     r = fg.mutual_information(MISSING[kind](x), y, missing="drop", **QUICK)
@@ -147,7 +150,7 @@ def test_missing_integers_in_tables(whole_numbers):
     x, y = whole_numbers
     frame = pd.DataFrame({"p": x, "q": y}).astype("Int64")
     frame.loc[5, "q"] = pd.NA
-    with pytest.raises(ValueError, match=r"^x has 1 NaN, the first in row 5, column 'q'"):
+    with pytest.raises(ValueError, match=r"^x has 1 NaN value, the first in row 5, column 'q'"):
         value(frame)
     assert fg.mutual_information(frame, missing="drop", **QUICK).n_dropped == 1
 
@@ -156,7 +159,7 @@ def test_a_missing_weight_drops_its_row(xy):
     x, y = xy
     weight = np.ones(200)
     weight[3] = np.nan
-    with pytest.raises(ValueError, match=r"^sample_weight has 1 NaN, the first in row 3"):
+    with pytest.raises(ValueError, match=r"^sample_weight has 1 NaN value, the first in row 3"):
         value(x, y, sample_weight=weight)
     r = fg.mutual_information(x, y, sample_weight=weight, missing="drop", **QUICK)
     assert r.n_dropped == 1
@@ -178,7 +181,7 @@ def test_faults_are_counted_and_placed(data):
     for place in places:
         values[place] = fault
     row, column = min(places)
-    name = "NaN" if fault != fault else "infinite values"
+    name = ("NaN" if fault != fault else "infinite") + " value" + "s" * (len(places) > 1)
     with pytest.raises(ValueError, match=rf"^x has {len(places)} {name}, the first in row {row}, column {column}"):
         inputs.samples((inputs.variable("x", values),), None, "raise")
 
@@ -186,14 +189,14 @@ def test_faults_are_counted_and_placed(data):
 def test_a_fault_beyond_the_first_block_is_found():
     values = np.zeros((100_000, 2))
     values[99_999, 1] = np.inf
-    with pytest.raises(ValueError, match=r"^X has 1 infinite values, the first in row 99999, column 1$"):
+    with pytest.raises(ValueError, match=r"^X has 1 infinite value, the first in row 99999, column 1$"):
         inputs.samples((inputs.variable("X", values),), None, "drop")
 
 
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 FAULTS = {
-    "infinity": ([np.inf] + [0.0] * 199, "x has 1 infinite values, the first in row 0"),
+    "infinity": ([np.inf] + [0.0] * 199, "x has 1 infinite value, the first in row 0"),
     "number": (1.5, "x must hold samples, (n,) or (n, d), got a single float"),
     "nothing": (None, "x must hold samples, (n,) or (n, d), got a single NoneType"),
     "three dimensions": (
@@ -245,7 +248,7 @@ def test_strings_are_an_error_when_neither_side_is_discrete(xy):
 def test_one_array_needs_two_columns(xy):
     for x, columns in ((xy[0], 1), (np.zeros((9, 3)), 3)):
         with pytest.raises(
-            ValueError, match=rf"^x alone must have two columns, \(n, 2\), got {columns}; or pass y too$"
+            ValueError, match=rf"^x alone must have two columns, \(n, 2\), got {columns}; or pass y as well$"
         ):
             value(x)
 
@@ -253,7 +256,7 @@ def test_one_array_needs_two_columns(xy):
 def test_faults_in_one_array_are_placed_in_it(xy):
     both = np.column_stack(xy)
     both[3, 1] = np.nan
-    with pytest.raises(ValueError, match=r"^x has 1 NaN, the first in row 3, column 1"):
+    with pytest.raises(ValueError, match=r"^x has 1 NaN value, the first in row 3, column 1"):
         value(both)
     both[:, 1] = 5.0
     with pytest.raises(fg.DegenerateDataError, match=r"^x column 1 is constant"):
@@ -263,7 +266,7 @@ def test_faults_in_one_array_are_placed_in_it(xy):
 WEIGHTS = {
     "negative": (np.r_[np.ones(198), -1, -2], "sample_weight has 2 negative values, the first in row 198"),
     "zero": (np.zeros(200), "sample_weight is zero in every row"),
-    "infinite": (np.r_[np.ones(199), np.inf], "sample_weight has 1 infinite values, the first in row 199"),
+    "infinite": (np.r_[np.ones(199), np.inf], "sample_weight has 1 infinite value, the first in row 199"),
     "length": (np.ones(199), "sample_weight has 199 rows but x has 200"),
     "columns": (np.ones((200, 2)), "sample_weight must have one number per row, (n,), got shape (200, 2)"),
     "strings": (["a"] * 200, "sample_weight holds strings"),
@@ -296,17 +299,22 @@ def test_linear_dependence(xy):
 
 
 def test_too_few_samples():
-    with pytest.raises(ValueError, match=r"^3 samples are too few for 2 variables"):
+    with pytest.raises(ValueError, match=r"^x and y: 3 rows, too few to fit a density of 2 variables"):
         fg.mutual_information([1.0, 2.0, 4.0], [1.0, 3.0, 2.0])
 
 
+def test_too_few_samples_of_positive_weight(xy):
+    with pytest.raises(ValueError, match=r"^x and y: 4 rows with positive weight, too few to fit a density of 2"):
+        fg.mutual_information(*xy, sample_weight=np.arange(200) < 4)
+
+
 def test_too_many_components(xy):
-    with pytest.raises(ValueError, match=r"^n_components is more than 200 samples of 2 variables can bear"):
+    with pytest.raises(ValueError, match=r"^n_components is more than 200 rows of 2 variables can bear"):
         fg.mutual_information(*xy, n_components=150)
 
 
 def test_too_many_columns():
-    with pytest.raises(ValueError, match=r"^there are 66 columns in total; at least 1 and at most 64"):
+    with pytest.raises(ValueError, match=r"^x and y: 66 columns in total; at least 1 and at most 64"):
         fg.mutual_information(*np.random.default_rng(0).normal(size=(2, 500, 33)))
 
 
@@ -338,7 +346,7 @@ def test_rule_of_few_values(column, count):
 
 
 def test_rounded_measurements_do_not_look_discrete():
-    data = pd.read_csv("examples/penguins.csv")
+    data = pd.read_csv(Path(__file__).parents[1] / "examples" / "penguins.csv")
     fg.mutual_information(data["bill_length_mm"], data["flipper_length_mm"], missing="drop", **QUICK)
 
 

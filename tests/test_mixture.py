@@ -150,7 +150,7 @@ def test_fit_returns_itself_and_can_be_repeated():
 def test_missing_rows_can_be_dropped():
     X = np.random.default_rng(0).normal(size=(100, 2))
     with_gaps = np.r_[X, [[np.nan, 1.0]]]
-    with pytest.raises(ValueError, match=r"^X has 1 NaN, the first in row 100, column 0; pass missing='drop'"):
+    with pytest.raises(ValueError, match=r"^X has 1 NaN value, the first in row 100, column 0; pass missing='drop'"):
         fg.GaussianMixture().fit(with_gaps)
     dropped = fg.GaussianMixture(n_components=1, missing="drop", rng=0).fit(with_gaps)
     assert np.array_equal(dropped.means, fg.GaussianMixture(n_components=1, rng=0).fit(X).means)
@@ -224,9 +224,9 @@ def test_bad_parameters(weights, means, covariances, message):
 
 
 def test_bad_points(mixture):
-    with pytest.raises(ValueError, match=r"^X has 1 columns but the mixture has 3 variables"):
+    with pytest.raises(ValueError, match=r"^X has 1 column but the mixture has 3 variables"):
         mixture.log_density([0.0, 1.0, 2.0])
-    with pytest.raises(ValueError, match=r"^X has 1 NaN or infinite values, the first in row 0, column 1"):
+    with pytest.raises(ValueError, match=r"^X has 1 NaN or infinite value, the first in row 0, column 1"):
         mixture.responsibilities([[0.0, np.inf, 2.0]])
 
 
@@ -254,7 +254,7 @@ def test_bad_conditions(mixture):
         mixture.conditional([0, 1, 2], [0.0, 0.0, 0.0])
     with pytest.raises(ValueError, match=r"^values must have one number per column, 2, got 1"):
         mixture.conditional([0, 1], 0.0)
-    with pytest.raises(ValueError, match=r"^values has 1 NaN or infinite values"):
+    with pytest.raises(ValueError, match=r"^values has 1 NaN or infinite value"):
         mixture.conditional(0, np.nan)
 
 

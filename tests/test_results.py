@@ -211,7 +211,7 @@ def test_the_data_are_referred_to(xy):
 def test_bad_new_data(r):
     with pytest.raises(ValueError, match=r"^x has 2 columns, the data had 1"):
         r.transform(np.zeros((5, 2)), np.zeros(5))
-    with pytest.raises(ValueError, match=r"^y has 1 NaN or infinite values, the first in row 1"):
+    with pytest.raises(ValueError, match=r"^y has 1 NaN or infinite value, the first in row 1"):
         r.pointwise([0.0, 1.0], [0.0, np.nan])
     with pytest.raises(ValueError, match=r"^y has 2 rows but x has 1"):
         r.pointwise([0.0], [0.0, 1.0])
