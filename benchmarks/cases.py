@@ -61,7 +61,7 @@ def gaussian(rho: float) -> Case:
         x = rng.standard_normal(n)
         return x, rho * x + np.sqrt(1 - rho**2) * rng.standard_normal(n)
 
-    return Case(f"Gaussian rho={rho:g}", -0.5 * np.log1p(-(rho**2)), sample, "gaussian" if rho else "independent")
+    return Case(f"Gaussian rho={rho:g}", 0.5 * np.log(1 / (1 - rho**2)), sample, "gaussian" if rho else "independent")
 
 
 def multivariate_gaussian(d: int) -> Case:

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#define DIVERGING_COMPONENTS 10
+#define DIVERGING_GAIN 0.4 /* nats per sample */
 #define RESELECT_UP_TO 1000 /* samples: above, the number of components hardly adds to the error bar */
 
 void fgm_options_init(fgm_options *options) {
@@ -194,26 +196,23 @@ static double integration_tol(const fgm_options *options, int d, double deviatio
     return d <= 3 ? options->integration_tol : fmax(options->integration_tol, 0.1 * deviation / sqrt((double)n));
 }
 
-/* The estimate grows with every component that is added: a component lies on the floor of the fit, or the search ran into its end. */
-static bool is_diverging(const fgm_prepared *prepared, const fgm_options *options, const fgm_mixture *mixture) {
-    if (options->n_components == 0 && mixture->n_components > 1 && mixture->n_components == options->max_components) return true;
-    int d = prepared->d;
-    for (int k = 0; k < mixture->n_components; ++k) {
-        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
-        for (int j = 0; j < d; ++j) {
-            double conditional = factor[FGM_TRIANGLE(j) + j] * factor[FGM_TRIANGLE(j) + j];
-            if (prepared->settings.floor[j] == options->reg_covar && conditional < 4.0 * options->reg_covar) return true;
-        }
-    }
-    return false;
+/* Where y is a function of x, the fit follows the curve with ever more and narrower components: many of them, of which the second half still gains
+ * much log-density on held-out rows. Thresholds by measurement, docs/method.md. */
+static bool is_diverging(const double *scores /* (max_components) */, int n_components) {
+    return n_components >= DIVERGING_COMPONENTS && scores[n_components - 1] - scores[n_components / 2 - 1] > DIVERGING_GAIN;
 }
 
 /* The mixture fitted to all the data, its MI, and what the error bar needs of them. */
 static int fit_all(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, fgm_selection *selection, fgm_result *result) {
     volatile int64_t done = 0;
     fgm_monitor monitor = fgm_monitor_start(options, &done, options->n_bootstrap, 1);
-    selection->scores = result->scores;
-    FGM_TRY(fgm_select(prepared->samples, &prepared->settings, seed, true, &monitor, NULL, selection));
+    double *scores = result->scores ? result->scores : fgm_allocate((size_t)options->max_components);
+    if (!scores) return FGM_ERROR_MEMORY;
+    selection->scores = scores;
+    int status = fgm_select(prepared->samples, &prepared->settings, seed, true, &monitor, NULL, selection);
+    if (status == FGM_OK) result->diverging = options->n_components == 0 && is_diverging(scores, selection->mixture.n_components);
+    if (!result->scores) fgm_release(scores);
+    FGM_TRY(status);
     double deviation, skewness;
     FGM_TRY(pointwise_moments(&selection->mixture, prepared->dx, prepared->samples, 0.0, &deviation, &skewness));
     result->acceleration = skewness / (6.0 * sqrt((double)prepared->n));
@@ -222,7 +221,6 @@ static int fit_all(const fgm_prepared *prepared, const fgm_options *options, uin
     result->n_iter = selection->outcome.n_iter;
     result->log_likelihood = selection->outcome.log_likelihood;
     result->reselected = reselects(options, prepared->n);
-    result->diverging = is_diverging(prepared, options, &selection->mixture);
     return fgm_integrate_mutual_information(&selection->mixture, prepared->dx, integration_tol(options, prepared->d, deviation, prepared->n), seed,
                                             &result->plug_in, &result->integration_error);
 }
@@ -281,11 +279,15 @@ static int complete_result(const fgm_result *result, int n_components, int d, in
 
 static int estimate(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, fgm_result *result) {
     fgm_selection selection = {0};
-    FGM_TRY(fit_all(prepared, options, seed, &selection, result));
+    int status = fit_all(prepared, options, seed, &selection, result);
+    if (status != FGM_OK) {
+        fgm_mixture_release(&selection.mixture);
+        return status;
+    }
     int n_components = selection.mixture.n_components;
     fgm_result complete;
     double *memory;
-    int status = complete_result(result, n_components, prepared->d, options->n_bootstrap, &complete, &memory);
+    status = complete_result(result, n_components, prepared->d, options->n_bootstrap, &complete, &memory);
     if (status == FGM_OK) {
         export_result(prepared, options, &selection.mixture, &complete);
         status = run_bootstrap(prepared, options, seed, n_components, complete.weights, complete.means, complete.covariances, 0, options->n_bootstrap,

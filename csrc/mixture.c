@@ -87,14 +87,20 @@ static int check_shape(int32_t n_components, int32_t d) {
     return n_components < 1 || n_components > FGM_MAX_COMPONENTS ? FGM_ERROR_OPTION : FGM_OK;
 }
 
+/* Their total. */
+static int check_weights(int n_components, const double *weights, double *total) {
+    *total = 0.0;
+    for (int k = 0; k < n_components; ++k) {
+        if (!(weights[k] >= 0.0) || !isfinite(weights[k])) return FGM_ERROR_WEIGHTS;
+        *total += weights[k];
+    }
+    return *total > 0.0 && isfinite(*total) ? FGM_OK : FGM_ERROR_WEIGHTS;
+}
+
 static int fill_mixture(fgm_mixture *mixture, const double *weights, const double *means, const double *covariances) {
     int d = mixture->d;
-    double total = 0.0;
-    for (int k = 0; k < mixture->n_components; ++k) {
-        if (!(weights[k] >= 0.0) || !isfinite(weights[k])) return FGM_ERROR_WEIGHTS;
-        total += weights[k];
-    }
-    if (!(total > 0.0) || !isfinite(total)) return FGM_ERROR_WEIGHTS;
+    double total;
+    FGM_TRY(check_weights(mixture->n_components, weights, &total));
     for (int k = 0; k < mixture->n_components; ++k) {
         mixture->weights[k] = weights[k] / total;
         for (int j = 0; j < d; ++j) {
@@ -329,7 +335,9 @@ int fgm_conditional(int32_t n_components, int32_t d, const double *weights, cons
     FGM_TRY(split_columns(d, columns, n_columns, order));
     int left = d - n_columns;
     if (left < 1) return FGM_ERROR_COLUMNS;
-    double largest = -INFINITY, total = 0.0;
+    double largest = -INFINITY, total;
+    FGM_TRY(check_weights(n_components, weights, &total));
+    total = 0.0;
     for (int k = 0; k < n_components; ++k) {
         double log_weight;
         FGM_TRY(condition_component(d, n_columns, order, means + k * d, covariances + (size_t)k * (size_t)d * (size_t)d, values, &log_weight,

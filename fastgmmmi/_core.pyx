@@ -203,6 +203,7 @@ cdef class Call:
     cdef int cancel
     cdef int threads
     cdef Watch watch
+    cdef int64_t done
     cdef object poll
     cdef object exception
 
@@ -222,14 +223,15 @@ cdef class Call:
             self.options.run_tasks = <void *>run_tasks
             self.options.runner_data = <void *>self
 
-    cdef int look(self, int64_t done, int64_t total) noexcept:
+    cdef int look(self, int64_t done) noexcept:
         """Nonzero where the call is to end: a signal has come, or poll raised."""
         if self.exception is not None:
             return 1
         try:
             PyErr_CheckSignals()
-            if self.poll is not None and total > 0:
-                self.poll(done, total)
+            if self.poll is not None:
+                self.done = max(self.done, done)
+                self.poll(self.done, self.options.n_bootstrap)
         except BaseException as exception:
             self.exception = exception
             self.cancel = 1
@@ -248,11 +250,11 @@ cdef int poll_call(void *data, int64_t done, int64_t total) noexcept nogil:
     if 0 <= now - watch.last < SECONDS_BETWEEN_POLLS:
         return 0
     watch.last = now
-    return look_again(watch.call, done, total)
+    return look_again(watch.call, done)
 
 
-cdef int look_again(void *call, int64_t done, int64_t total) noexcept with gil:
-    return (<Call>call).look(done, total)
+cdef int look_again(void *call, int64_t done) noexcept with gil:
+    return (<Call>call).look(done)
 
 
 cdef int run_tasks(void *call, int64_t n_tasks, fgm_task task, void *task_data) noexcept with gil:
@@ -289,7 +291,7 @@ cdef int run_on_threads(Call call, int64_t n_tasks, fgm_task task, void *task_da
             except BaseException as exception:
                 call.exception = exception
                 call.cancel = 1
-            call.look(0, 0)
+            call.look(0)
     return loop.status
 
 
@@ -595,6 +597,21 @@ def log(const double[::1] values):
 
 
 def cpu_tier():
+    """
+    Give the set of processor instructions in use.
+
+    Returns
+    -------
+    str
+        "baseline", "v3" or "v4", the levels of x86-64; "portable" on other processors. The environment variable
+        FASTGMMMI_CPU forces one that this processor has.
+
+    Examples
+    --------
+    >>> import fastgmmmi as fg
+    >>> fg.cpu_tier() in ("baseline", "v3", "v4", "portable")
+    True
+    """
     return fgm_cpu_tier().decode()
 
 

@@ -63,7 +63,7 @@ class Samples(NamedTuple):
         if self.sample_weight is None:
             rows = count(self.n, "row")
         else:
-            rows = count(np.count_nonzero(self.sample_weight), "row") + " with positive weight"
+            rows = count(int(np.count_nonzero(self.sample_weight)), "row") + " with positive weight"
         return from_core(error, arguments, labels, rows)
 
     def discrete_looks(self) -> list[str]:

@@ -138,7 +138,8 @@ class MIResult:
         -----
         The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
-        acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Replicates that failed are left out.
+        acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
+        of components (`reselected`), "bca" covers the "normal" interval too. Replicates that failed are left out.
 
         Examples
         --------
@@ -171,6 +172,9 @@ class MIResult:
             z0 = normal.inv_cdf(below / len(replicates))
             levels = [_bca_level(normal, p, z0, self._acceleration) for p in tails]
             low, high = self.value - mean + np.quantile(replicates, levels)
+            if self.reselected:  # the replicates mix several fits, and the shape of a mixture says little of one estimate
+                low = min(low, self.value + normal.inv_cdf(tails[0]) * self.standard_error)
+                high = max(high, self.value + normal.inv_cdf(tails[1]) * self.standard_error)
         return float(low), float(high)
 
     @property

@@ -305,7 +305,7 @@ def test_too_few_samples():
 
 def test_too_few_samples_of_positive_weight(xy):
     with pytest.raises(ValueError, match=r"^x and y: 4 rows with positive weight, too few to fit a density of 2"):
-        fg.mutual_information(*xy, sample_weight=np.arange(200) < 4)
+        fg.mutual_information(*xy, sample_weight=1.0 * (np.arange(200) < 4))
 
 
 def test_too_many_components(xy):

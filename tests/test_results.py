@@ -15,7 +15,7 @@ METHODS = ("bca", "percentile", "basic", "normal")
 
 @pytest.fixture(scope="module")
 def r(xy):
-    return fg.mutual_information(*xy, rng=0)
+    return fg.mutual_information(*xy, rng=0, reselect=False)
 
 
 def bca(replicates, value, acceleration, level):
@@ -42,6 +42,13 @@ def test_intervals(r, level):
     for method in METHODS:
         np.testing.assert_allclose(r.confidence_interval(level, method), expected[method], rtol=1e-9)
     assert r.confidence_interval() == r.confidence_interval(0.95, "bca")
+
+
+def test_bca_covers_the_normal_interval_where_replicates_reselect(r):
+    anew = dataclasses.replace(r, reselected=True)
+    for level in (0.5, 0.95):
+        ends = np.array([r.confidence_interval(level, method) for method in ("bca", "normal")])
+        assert anew.confidence_interval(level) == (ends[:, 0].min(), ends[:, 1].max())
 
 
 def test_acceleration_moves_the_interval(r):

@@ -1,0 +1,353 @@
+/* Fits: EM and its acceleration, the floor, starting points, the choice of the number of components, and how a fit ends early. */
+#include "check.h"
+
+#include <float.h>
+
+#define N 1200
+#define MOST 12
+
+static fgm_options options_of(int n_components) {
+    fgm_options options;
+    fgm_options_init(&options);
+    options.n_components = n_components;
+    options.max_components = MOST;
+    return options;
+}
+
+/* Standardised D5 and what a fit of it needs. */
+typedef struct problem {
+    double *X;
+    fgm_options options;
+    fgm_prepared prepared;
+    fgm_training training;
+    fgm_fitter *fitter;
+    fgm_monitor monitor;
+} problem;
+
+static volatile int64_t nothing_done = 0;
+
+static void pose(problem *p, fgm_options options, const double *weights) {
+    int32_t fault;
+    p->X = draw_d5(N, 3);
+    p->options = options;
+    if (fgm_prepare(&p->prepared, p->X, NULL, N, 2, 0, weights, &p->options, 5, &fault) != FGM_OK) abort();
+    if (fgm_fitter_create(&p->fitter, MOST, 2) != FGM_OK) abort();
+    p->training = fgm_training_of(p->prepared.samples);
+    p->monitor = fgm_monitor_start(&p->options, &nothing_done, 0, 1);
+}
+
+static void put_away(problem *p) {
+    fgm_fitter_destroy(p->fitter);
+    fgm_prepared_release(&p->prepared);
+    free(p->X);
+}
+
+/* A start of K components; allocates. */
+static fgm_mixture start(problem *p, int n_components, int attempt) {
+    fgm_mixture mixture;
+    if (fgm_mixture_allocate(&mixture, n_components, 2) != FGM_OK) abort();
+    if (fgm_start(&p->training, &p->prepared.settings, 17, attempt, NULL, &mixture) != FGM_OK) abort();
+    return mixture;
+}
+
+/* EM of a copy of a start. */
+static fgm_fit_outcome fit_copy(problem *p, const fgm_mixture *from, double tol, int passes, fgm_mixture *fitted) {
+    fgm_fit_outcome outcome;
+    if (fgm_mixture_allocate(fitted, from->n_components, from->d) != FGM_OK) abort();
+    fgm_mixture_copy(fitted, from);
+    if (fgm_em(p->fitter, &p->training, &p->prepared.settings, tol, passes, &p->monitor, fitted, &outcome) != FGM_OK) abort();
+    return outcome;
+}
+
+/* ---- EM -------------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Cut after 1, 2, 3, ... passes, one and the same run never goes down by more than the rounding of a mean of N numbers. What goes up is the objective,
+ * the likelihood less the penalty of the prior. */
+static void test_objective_never_falls(int init) {
+    fgm_options options = options_of(5);
+    options.init = init;
+    problem p;
+    pose(&p, options, NULL);
+    fgm_mixture from = start(&p, 5, 0), fitted;
+    double before = -INFINITY, lowest = 0.0, first = 0.0;
+    for (int passes = 1; passes <= 50; ++passes) {
+        fgm_fit_outcome outcome = fit_copy(&p, &from, 1e-14, passes, &fitted);
+        if (passes == 1) first = outcome.objective;
+        lowest = fmin(lowest, outcome.objective - before);
+        check(outcome.n_iter <= passes, "init %d: %d passes where %d are allowed", init, outcome.n_iter, passes);
+        before = outcome.objective;
+        fgm_mixture_release(&fitted);
+    }
+    check(lowest >= -4.0 * DBL_EPSILON * fabs(before), "init %d: the objective fell by %g", init, -lowest);
+    check(before > first + 0.01, "init %d: from %g only to %g", init, first, before);
+    fgm_mixture_release(&from);
+    put_away(&p);
+}
+
+/* Two passes are one plain step, so runs of two passes are EM without acceleration: 1,000 steps of it come to the same maximum. */
+static void test_acceleration_finds_the_maximum_of_plain_em(void) {
+    problem p;
+    pose(&p, options_of(3), NULL);
+    fgm_mixture from = start(&p, 3, 0), accelerated, plain, next;
+    fgm_fit_outcome fast = fit_copy(&p, &from, 1e-12, 5000, &accelerated), slow = fit_copy(&p, &from, 1e-300, 1, &plain);
+    for (int step = 0; step < 1000; ++step) {
+        slow = fit_copy(&p, &plain, 1e-300, 2, &next);
+        fgm_mixture_copy(&plain, &next);
+        fgm_mixture_release(&next);
+    }
+    check(fast.converged, "accelerated EM converges");
+    check(fabs(fast.objective - slow.objective) < 1e-9, "accelerated EM ends at %.12g, plain EM at %.12g", fast.objective, slow.objective);
+    check(fast.n_iter < 400, "in %d passes", fast.n_iter);
+    double worst = 0.0;
+    for (int i = 0; i < 3; ++i) worst = fmax(worst, fabs(plain.weights[i] - accelerated.weights[i]));
+    check(worst < 1e-4, "weights differ by %g", worst);
+    fgm_mixture_release(&from);
+    fgm_mixture_release(&accelerated);
+    fgm_mixture_release(&plain);
+    put_away(&p);
+}
+
+/* Where EM says that less than tol is left to gain, a run to the end gains less than a few times that. (It is an estimate: a tolerance of 1e-3 can
+ * stop on a plateau. The largest that the core itself uses is 1e-4.) */
+static void test_tolerance(void) {
+    static const double tolerances[] = {1e-4, 1e-6, 1e-8};
+    problem p;
+    pose(&p, options_of(5), NULL);
+    fgm_mixture from = start(&p, 5, 0), fitted, end;
+    for (int i = 0; i < 3; ++i) {
+        fgm_fit_outcome loose = fit_copy(&p, &from, tolerances[i], 5000, &fitted), tight = fit_copy(&p, &fitted, 1e-13, 5000, &end);
+        check(loose.converged, "tol %g: converged", tolerances[i]);
+        check(tight.objective - loose.objective < 5.0 * tolerances[i], "tol %g: %g was left to gain", tolerances[i],
+              tight.objective - loose.objective);
+        fgm_mixture_release(&fitted);
+        fgm_mixture_release(&end);
+    }
+    fgm_mixture_release(&from);
+    put_away(&p);
+}
+
+/* One component is the weighted mean and covariance, in one pass, and its log-likelihood is -(d (ln 2 pi + 1) + ln det S) / 2. */
+static void test_single_component(void) {
+    double *weights = numbers(N), total = 0.0, mean[2] = {0.0, 0.0}, S[3] = {0.0, 0.0, 0.0};
+    double *X = draw_d5(N, 3);
+    for (int i = 0; i < N; ++i) total += weights[i] = i % 7 ? fgm_random_uniform(8, (uint64_t)i) : 0.0;
+    for (int i = 0; i < N; ++i) {
+        for (int j = 0; j < 2; ++j) mean[j] += weights[i] * X[2 * i + j] / total;
+    }
+    for (int i = 0; i < N; ++i) {
+        double a = X[2 * i] - mean[0], b = X[2 * i + 1] - mean[1];
+        S[0] += weights[i] * a * a / total;
+        S[1] += weights[i] * a * b / total;
+        S[2] += weights[i] * b * b / total;
+    }
+    double found_weight, found_mean[2], found_S[4];
+    fgm_options options = options_of(1);
+    fgm_fit_result result = {.size = sizeof result, .weights = &found_weight, .means = found_mean, .covariances = found_S};
+    check_status(fgm_fit(X, N, 2, weights, &options, 1, &result), FGM_OK, "fit of one component");
+    double worst = fabs(found_weight - 1.0);
+    for (int j = 0; j < 2; ++j) worst = fmax(worst, fabs(found_mean[j] - mean[j]));
+    for (int j = 0; j < 4; ++j) worst = fmax(worst, fabs(found_S[j] - S[j == 3 ? 2 : j == 0 ? 0 : 1]));
+    check(worst < 1e-13, "one component: off by %g", worst);
+    double expected = -0.5 * (2.0 * (log(6.283185307179586477) + 1.0) + log(S[0] * S[2] - S[1] * S[1]));
+    check(fabs(result.log_likelihood - expected) < 1e-13, "one component: log-likelihood %.15g, should be %.15g", result.log_likelihood, expected);
+    check(result.n_components == 1 && result.converged && result.n_iter == 1, "one component: one pass");
+    free(weights);
+    free(X);
+}
+
+/* ---- the floor --------------------------------------------------------------------------------------------------------------------------------- */
+
+/* Sigma - diag(width^2) of every component is nonnegative, in the data's own coordinates. */
+static void check_widths(const fgm_fit_result *result, double width, const char *name) {
+    double least = INFINITY;
+    for (int k = 0; k < result->n_components; ++k) {
+        const double *S = result->covariances + 4 * k;
+        double a = S[0] - width * width, b = S[3] - width * width, half = 0.5 * (a - b);
+        least = fmin(least, 0.5 * (a + b) - sqrt(half * half + S[1] * S[1]));
+    }
+    check(least >= -1e-8 * width * width, "%s: a component is narrower than the resolution by %g", name, -least / (width * width));
+}
+
+static void test_rounded_data(void) {
+    double *X = draw_d5(N, 3), weights[MOST], means[2 * MOST], covariances[4 * MOST];
+    for (int i = 0; i < 2 * N; ++i) X[i] = 0.25 * nearbyint(4.0 * X[i]);
+    for (int init = FGM_INIT_KMEANSPP; init <= FGM_INIT_KMEANS_SKLEARN; ++init) {
+        char name[32];
+        snprintf(name, sizeof name, "rounded data, init %d", init);
+        fgm_options options = options_of(MOST);
+        options.init = init;
+        fgm_fit_result result = {.size = sizeof result, .weights = weights, .means = means, .covariances = covariances};
+        check_status(fgm_fit(X, N, 2, NULL, &options, 1, &result), FGM_OK, name);
+        check_widths(&result, 0.25, name);
+    }
+    free(X);
+}
+
+static void test_resolution(void) {
+    double rounded[] = {0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 3.0}, distinct[] = {0.0, 0.1, 0.3, 0.7}, constant[] = {2.0, 2.0};
+    check(fgm_resolution(rounded, 8) == 0.5, "resolution of rounded values: %g", fgm_resolution(rounded, 8));
+    check(fgm_resolution(distinct, 4) == 0.0, "no resolution where no value occurs twice");
+    check(fgm_resolution(constant, 2) == 0.0, "no resolution of one value");
+    check(fgm_resolution(rounded, 1) == 0.0, "no resolution of one row");
+}
+
+/* ---- the choice ---------------------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct fitted {
+    fgm_fit_result result;
+    double weights[MOST], means[2 * MOST], covariances[4 * MOST], scores[MOST];
+} fitted;
+
+static int fit(const double *X, int64_t n, const double *weights, fgm_options options, uint64_t seed, fitted *f) {
+    f->result = (fgm_fit_result){.size = sizeof f->result, .weights = f->weights, .means = f->means, .covariances = f->covariances, .scores = f->scores};
+    return fgm_fit(X, n, 2, weights, &options, seed, &f->result);
+}
+
+/* Three clusters at 8 standard deviations from each other. */
+static double *draw_clusters(int64_t n) {
+    static const double weights[] = {1, 1, 1}, means[] = {0, 0, 8, 0, 0, 8}, covariances[] = {1, 0, 0, 1, 1, 0, 0, 1, 1, 0, 0, 1};
+    double *X = numbers((size_t)n * 2);
+    if (fgm_sample(3, 2, weights, means, covariances, 21, n, X) != FGM_OK) abort();
+    return X;
+}
+
+static void test_choice(void) {
+    double *clusters = draw_clusters(400), *gaussian = numbers(800);
+    for (int i = 0; i < 800; ++i) gaussian[i] = fgm_random_normal(4, (uint64_t)i);
+    for (int criterion = FGM_CRITERION_CV; criterion <= FGM_CRITERION_BIC; ++criterion) {
+        fgm_options options = options_of(0);
+        fitted f;
+        options.criterion = criterion;
+        check_status(fit(gaussian, 400, NULL, options, 1, &f), FGM_OK, "fit of a Gaussian");
+        check(f.result.n_components == 1, "criterion %d: %d components for a Gaussian", criterion, f.result.n_components);
+        check_status(fit(clusters, 400, NULL, options, 1, &f), FGM_OK, "fit of three clusters");
+        bool right = f.result.n_components == 3 || (criterion == FGM_CRITERION_AIC && f.result.n_components > 3); /* AIC is known to take too many */
+        check(right, "criterion %d: %d components for three clusters", criterion, f.result.n_components);
+        int tried = f.result.n_components + options.patience, best = 0;
+        bool ok = true;
+        for (int k = 0; k < MOST; ++k) {
+            ok &= isnan(f.scores[k]) == (k >= tried);
+            if (f.scores[k] > f.scores[best]) best = k;
+        }
+        check(ok, "criterion %d: scores up to %d components and no more", criterion, tried);
+        check(best + 1 == f.result.n_components, "criterion %d: the best score is chosen", criterion);
+        options.patience = 5;
+        check_status(fit(clusters, 400, NULL, options, 1, &f), FGM_OK, "fit with more patience");
+        check(!isnan(f.scores[f.result.n_components + 4]) && (f.result.n_components > MOST - 6 || isnan(f.scores[f.result.n_components + 5])),
+              "criterion %d: patience is kept", criterion);
+        options.max_components = 2;
+        options.patience = 2;
+        check_status(fit(clusters, 400, NULL, options, 1, &f), FGM_OK, "fit of at most two");
+        check(f.result.n_components == 2, "criterion %d: %d components where 2 are allowed", criterion, f.result.n_components);
+    }
+    free(clusters);
+    free(gaussian);
+}
+
+static void test_fixed_number(void) {
+    double *X = draw_clusters(400);
+    for (int k = 1; k <= MOST; ++k) {
+        fitted f;
+        check_status(fit(X, 400, NULL, options_of(k), 1, &f), FGM_OK, "fit of a fixed number");
+        double total = 0.0;
+        for (int i = 0; i < k; ++i) total += f.weights[i];
+        check(f.result.n_components == k && fabs(total - 1.0) < 1e-14, "%d components, weights adding up to %.15g", f.result.n_components, total);
+        check(isnan(f.scores[0]), "a fixed number is not scored");
+    }
+    free(X);
+}
+
+/* Every starting point finds three clusters. The likelihood of the truth is ln(1/3) - ln(2 pi) - 1 per sample; a fit is above its sample mean. */
+static void test_starting_points(void) {
+    double *X = draw_clusters(600), truth = log(1.0 / 3.0) - log(6.283185307179586477) - 1.0;
+    for (int init = FGM_INIT_KMEANSPP; init <= FGM_INIT_KMEANS_SKLEARN; ++init) {
+        fgm_options options = options_of(3);
+        options.init = init;
+        options.n_inits = 5;
+        options.tol = 1e-8; /* random responsibilities start close to a saddle, where loose tolerances stop */
+        fitted f;
+        check_status(fit(X, 600, NULL, options, 2, &f), FGM_OK, "fit from a starting point");
+        /* 5 standard errors of a mean of 600 log-densities of standard deviation 1. */
+        check(fabs(f.result.log_likelihood - truth) < 5.0 / sqrt(600.0), "init %d: log-likelihood %g, should be about %g", init, f.result.log_likelihood,
+              truth);
+        check(f.result.converged, "init %d: converged", init);
+    }
+    free(X);
+}
+
+/* ---- early ends ------------------------------------------------------------------------------------------------------------------------------------ */
+
+static int refuse_poll(void *data, int64_t done, int64_t total) {
+    (void)done;
+    (void)total;
+    return ++*(int *)data >= 3;
+}
+
+/* Tasks from the last to the first: no result may depend on their order. */
+static int run_backwards(void *data, int64_t n_tasks, fgm_task task, void *task_data) {
+    ++*(int *)data;
+    for (int64_t i = n_tasks - 1; i >= 0; --i) FGM_TRY(task(task_data, i, i == 0));
+    return FGM_OK;
+}
+
+static void test_cancelling(void) {
+    double *X = draw_d5(N, 3);
+    int cancel = 1, polls = 0;
+    fitted f;
+    fgm_options options = options_of(0);
+    options.cancel = &cancel;
+    options.patience = MOST;
+    options.tol = 1e-12;
+    check_status(fit(X, N, NULL, options, 1, &f), FGM_ERROR_CANCELLED, "fit with cancel set");
+    options.cancel = NULL;
+    options.poll = refuse_poll;
+    options.poll_data = &polls;
+    check_status(fit(X, N, NULL, options, 1, &f), FGM_ERROR_CANCELLED, "fit whose poll says no");
+    check(polls == 3, "a poll that said no is not asked again: %d", polls);
+    free(X);
+}
+
+static void test_runner(void) {
+    double *X = draw_d5(N, 3);
+    int runs = 0;
+    fitted forwards, backwards;
+    fgm_options options = options_of(0);
+    check_status(fit(X, N, NULL, options, 1, &forwards), FGM_OK, "fit");
+    options.run_tasks = run_backwards;
+    options.runner_data = &runs;
+    check_status(fit(X, N, NULL, options, 1, &backwards), FGM_OK, "fit with a runner");
+    int k = forwards.result.n_components;
+    check(runs == forwards.result.n_components + options.patience, "one run of the folds for each number of components: %d", runs);
+    check(backwards.result.n_components == k && memcmp(forwards.means, backwards.means, (size_t)k * 2 * sizeof(double)) == 0 &&
+              memcmp(forwards.covariances, backwards.covariances, (size_t)k * 4 * sizeof(double)) == 0 &&
+              memcmp(&forwards.result.log_likelihood, &backwards.result.log_likelihood, sizeof(double)) == 0,
+          "the order of the folds changes no bit");
+    free(X);
+}
+
+static void test_outputs_may_be_left_out(void) {
+    double *X = draw_d5(N, 3);
+    fgm_options options = options_of(0);
+    fgm_fit_result result = {.size = sizeof result};
+    check_status(fgm_fit(X, N, 2, NULL, &options, 1, &result), FGM_OK, "fit without arrays");
+    check(result.n_components > 1 && isfinite(result.log_likelihood), "fit without arrays: its numbers");
+    free(X);
+}
+
+int main(void) {
+    for (int init = FGM_INIT_KMEANSPP; init <= FGM_INIT_KMEANS_SKLEARN; ++init) {
+        if (init != FGM_INIT_SPLIT) test_objective_never_falls(init); /* split starts like k-means++ where there is no fit to split */
+    }
+    test_acceleration_finds_the_maximum_of_plain_em();
+    test_tolerance();
+    test_single_component();
+    test_rounded_data();
+    test_resolution();
+    test_choice();
+    test_fixed_number();
+    test_starting_points();
+    test_cancelling();
+    test_runner();
+    test_outputs_may_be_left_out();
+    return summary();
+}

@@ -1,0 +1,161 @@
+"""What holds for any data: invariances of mutual_information, drawn by hypothesis, always the same examples."""
+
+import math
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fastgmmmi as fg
+
+examples = settings(derandomize=True, deadline=None, max_examples=25, database=None)
+
+
+@st.composite
+def tables(draw, dx=st.integers(1, 2), dy=st.integers(1, 2)):
+    """Columns of x and y, of 60 to 150 rows: Gaussian, bent, skew or in two clusters."""
+    n, seed = draw(st.integers(60, 150)), draw(st.integers(0, 2**32))
+    kind = draw(st.sampled_from(["gaussian", "bent", "skew", "clusters"]))
+    rng = np.random.default_rng(seed)
+    x, y = rng.normal(size=(n, draw(dx))), rng.normal(size=(n, draw(dy)))
+    if kind == "gaussian":
+        y += 0.7 * x[:, :1]
+    elif kind == "bent":
+        y = 0.4 * y + x[:, :1] ** 2
+    elif kind == "skew":
+        y = np.exp(y + 0.3 * x[:, :1])
+    else:
+        shift = 5.0 * (rng.random((n, 1)) > 0.4)
+        x, y = x + shift, y - shift
+    return x, y
+
+
+def estimate(x, y, **keywords):
+    """The estimate with few replicates; that a fit was cut short or a column looks odd is beside the point here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return fg.mutual_information(x, y, **{"n_bootstrap": 5, "rng": 1, **keywords})
+
+
+def assert_same(found, expected, tolerance):
+    """Value, plug-in, replicates and error bar, to an absolute tolerance in nats."""
+    assert found.n_components == expected.n_components
+    for name in ("value", "plug_in", "standard_error", "bootstrap_distribution"):
+        np.testing.assert_allclose(getattr(found, name), getattr(expected, name), rtol=0, atol=tolerance, err_msg=name)
+
+
+@given(tables(), st.floats(-150, 150), st.floats(-150, 150))
+@examples
+def test_scale(table, x_exponent, y_exponent):
+    x, y = table
+    assert_same(estimate(x * 10.0**x_exponent, y * 10.0**y_exponent), estimate(x, y), 1e-9)
+
+
+@given(tables(), st.floats(-1e8, 1e8), st.floats(-1e8, 1e8))
+@examples
+def test_offset(table, x_offset, y_offset):
+    """Adding 1e8 rounds the data to 1.5e-8, which moves an estimate by about as much: 1e-6 as promised."""
+    x, y = table
+    assert_same(estimate(x + x_offset, y + y_offset), estimate(x, y), 1e-6)
+
+
+@given(tables(), st.booleans(), st.booleans())
+@examples
+def test_sign(table, flip_x, flip_y):
+    x, y = table
+    assert_same(estimate(-x if flip_x else x, -y if flip_y else y), estimate(x, y), 1e-9)
+
+
+@given(tables())
+@examples
+def test_symmetry_of_one_component(table):
+    """One component needs no iterations, so only rounding is left."""
+    x, y = table
+    assert_same(estimate(y, x, n_components=1), estimate(x, y, n_components=1), 1e-9)
+
+
+@given(tables(dx=st.just(3)), st.permutations(range(3)))
+@examples
+def test_order_of_columns_of_one_component(table, order):
+    x, y = table
+    assert_same(estimate(x[:, order], y, n_components=1), estimate(x, y, n_components=1), 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_symmetry_of_a_fit_to_its_tolerance(seed):
+    """With more components the order of columns changes the path of the fit. Each fit stops where 0.005 nats of all the samples'
+    log-likelihood are left to gain, thus within sqrt(2 x 0.005) = 0.1 standard errors of its maximum: two of them, within 0.2."""
+    rng = np.random.default_rng(seed)
+    cluster = rng.random((400, 1)) > 0.4
+    x, y = rng.normal(size=(2, 400, 1)) + 4.0 * cluster
+    y += np.where(cluster, 0.8, -0.5) * x
+    expected = estimate(x, y, n_components=2, n_bootstrap=20)
+    found = estimate(y, x, n_components=2, n_bootstrap=20)
+    assert abs(found.plug_in - expected.plug_in) < 0.2 * expected.standard_error
+
+
+@given(tables())
+@examples
+def test_plug_in_is_not_negative_and_value_adds_up(table):
+    found = estimate(*table, reselect=False)
+    assert found.plug_in >= 0
+    assert found.value == pytest.approx(2 * found.plug_in - found.bootstrap_distribution.mean(), abs=1e-12)
+    assert found.integration_error >= 0
+    assert (found.bootstrap_distribution >= 0).all()
+
+
+@given(tables())
+@examples
+def test_normal_scores_are_invariant_under_monotone_maps(table):
+    """Ranks stay, so even the bits do."""
+    x, y = table
+    expected = estimate(x, y, marginals="gaussianize")
+    assert_same(estimate(np.exp(x), y**3 + 10 * y, marginals="gaussianize"), expected, 1e-10)
+    assert_same(estimate(np.arctan(x), y, marginals="gaussianize"), expected, 1e-10)
+
+
+@given(tables(), st.sampled_from([("bits", math.log(2)), ("bans", math.log(10))]))
+@examples
+def test_units(table, unit):
+    name, nats = unit
+    found, expected = estimate(*table, units=name), estimate(*table)
+    for quantity in ("value", "standard_error", "plug_in", "integration_error", "bootstrap_distribution"):
+        np.testing.assert_allclose(np.multiply(getattr(found, quantity), nats), getattr(expected, quantity), rtol=1e-13)
+    np.testing.assert_allclose(np.multiply(found.confidence_interval(0.9), nats), expected.confidence_interval(0.9), rtol=1e-12)
+
+
+@given(tables(), st.sampled_from(["standardize", "gaussianize", "none"]), st.booleans())
+@examples
+def test_inputs_are_left_as_they_were(table, marginals, weighted):
+    x, y = table
+    weights = np.linspace(0, 1, len(x)) if weighted else None
+    before = [array.tobytes() for array in (x, y, weights) if array is not None]
+    estimate(x, y, marginals=marginals, sample_weight=weights)
+    assert [array.tobytes() for array in (x, y, weights) if array is not None] == before
+
+
+@given(tables(), st.integers(0, 2**64 - 1))
+@examples
+def test_the_same_seed_gives_the_same_bits(table, seed):
+    first, second = (estimate(*table, rng=seed, threads=threads) for threads in (1, 3))
+    assert (first.value, first.standard_error) == (second.value, second.standard_error)
+
+
+@given(st.integers(0, 2**32), st.floats(-0.95, 0.95))
+@examples
+def test_one_component_is_the_closed_form(seed, rho):
+    x, noise = np.random.default_rng(seed).normal(size=(2, 80))
+    y = rho * x + math.sqrt(1 - rho**2) * noise
+    expected = -0.5 * math.log1p(-(np.corrcoef(x, y)[0, 1] ** 2))
+    assert estimate(x, y, n_components=1).plug_in == pytest.approx(expected, abs=1e-12)
+
+
+@given(tables(), st.integers(0, 2**32))
+@examples
+def test_the_order_of_rows_does_not_matter_to_one_component(table, seed):
+    x, y = table
+    order = np.random.default_rng(seed).permutation(len(x))
+    found, expected = (estimate(a, b, n_components=1, n_bootstrap=0) for a, b in ((x[order], y[order]), (x, y)))
+    assert found.plug_in == pytest.approx(expected.plug_in, abs=1e-12)

@@ -1,0 +1,180 @@
+"""Short, slow NumPy twins of what the core computes, for tests to compare it with. Each follows its definition, not the core's code."""
+
+import contextlib
+
+import numpy as np
+from scipy.special import logsumexp, ndtri
+
+from fastgmmmi import _core
+
+# ---- instructions of the processor -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def on_tier(name):
+    """Compute with one set of instructions for a while."""
+    before = _core.cpu_tier()
+    _core.set_cpu_tier(name)
+    try:
+        yield
+    finally:
+        _core.set_cpu_tier(before)
+
+
+def tiers():
+    """List the sets of instructions that this machine can run."""
+    found = []
+    for name in ("portable", "baseline", "v3", "v4"):
+        with contextlib.suppress(_core.CoreError), on_tier(name):
+            found.append(name)
+    return found
+
+
+# ---- random numbers: SplitMix64 with a key for each purpose, csrc/random.h -------------------------------------------
+
+FOLDS, STARTS, BOOTSTRAP, INTEGRAL, SAMPLE = 1, 2, 3, 4, 5
+_MASK = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def mix(z):
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9 & _MASK
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB & _MASK
+    return z ^ (z >> 31)
+
+
+def stream(seed, purpose, index):
+    """Key of a stream of numbers."""
+    key = mix(seed + _GOLDEN & _MASK)
+    key = mix(key ^ (purpose * 0xD1342543DE82EF95 & _MASK))
+    return mix(key ^ (index * 0xDA942042E4DD58B5 + 0x2545F4914F6CDD1D & _MASK))
+
+
+def random_bits(key, count):
+    return [mix(key + i * _GOLDEN & _MASK) for i in range(count)]
+
+
+def uniforms(key, count):
+    return np.array([((bits >> 12) + 0.5) * 2.0**-52 for bits in random_bits(key, count)])
+
+
+def places(seed, n):
+    """Where each row goes before folds are cut: Fisher and Yates's shuffle, inside out."""
+    order = [0] * n
+    for i, uniform in enumerate(uniforms(stream(seed, FOLDS, _MASK), n)):
+        other = int(uniform * (i + 1))
+        order[i] = order[other]
+        order[other] = i
+    return np.array(order)
+
+
+def bootstrap_weights(seed, replicate, n):
+    """Poisson(1) weight of each row, by inversion of a 32-bit uniform number; rows are counted in shuffled order."""
+    bits = random_bits(stream(seed, BOOTSTRAP, replicate), (n + 1) // 2)
+    halves = np.array([half for two in bits for half in (two & 0xFFFFFFFF, two >> 32)])[:n]
+    terms = np.cumprod([np.exp(-1.0), *(1.0 / k for k in range(1, 12))])
+    weights = np.searchsorted(np.round(np.cumsum(terms) * 2.0**32), halves, side="right")
+    return weights.astype(float)[places(seed, n)]
+
+
+def sample(weights, means, covariances, seed, n):
+    """Draw component and normal deviates of a row from d + 1 numbers in a row of the stream."""
+    d = means.shape[1]
+    numbers = uniforms(stream(seed, SAMPLE, 0), n * (d + 1)).reshape(n, d + 1)
+    component = np.minimum(np.searchsorted(np.cumsum(weights), numbers[:, 0]), len(weights) - 1)
+    factors = np.linalg.cholesky(covariances)
+    return means[component] + np.einsum("nij,nj->ni", factors[component], ndtri(numbers[:, 1:]))
+
+
+# ---- mixtures --------------------------------------------------------------------------------------------------------
+
+
+def component_log_density(weights, means, covariances, X):
+    """Logarithm of each component's weighted density, (n, K)."""
+    terms = []
+    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
+        factor = np.linalg.cholesky(covariance)
+        z = np.linalg.solve(factor, (X - mean).T)
+        log_determinant = 2.0 * np.log(np.diag(factor)).sum()
+        with np.errstate(divide="ignore"):
+            terms.append(np.log(weight) - 0.5 * ((z**2).sum(axis=0) + log_determinant + len(mean) * np.log(2.0 * np.pi)))
+    return np.array(terms).T
+
+
+def log_density(weights, means, covariances, X):
+    return logsumexp(component_log_density(weights, means, covariances, X), axis=1)
+
+
+def responsibilities(weights, means, covariances, X):
+    terms = component_log_density(weights, means, covariances, X)
+    return np.exp(terms - logsumexp(terms, axis=1, keepdims=True))
+
+
+def conditional(weights, means, covariances, columns, values):
+    """Density of the other columns where these have given values."""
+    others = np.setdiff1d(np.arange(means.shape[1]), columns)
+    log_weights, new_means, new_covariances = [], [], []
+    for weight, mean, covariance in zip(weights, means, covariances, strict=True):
+        inner = covariance[np.ix_(columns, columns)]
+        gain = covariance[np.ix_(others, columns)] @ np.linalg.inv(inner)
+        one = component_log_density([weight], [mean[columns]], [inner], np.array([values]))
+        log_weights.append(one[0, 0])
+        new_means.append(mean[others] + gain @ (values - mean[columns]))
+        new_covariances.append(covariance[np.ix_(others, others)] - gain @ covariance[np.ix_(columns, others)])
+    return np.exp(log_weights - logsumexp(log_weights)), np.array(new_means), np.array(new_covariances)
+
+
+def gaussian_information(covariance, dx):
+    """Mutual information of the first dx columns of a Gaussian with the others."""
+    x, y, both = (np.linalg.slogdet(part)[1] for part in (covariance[:dx, :dx], covariance[dx:, dx:], covariance))
+    return 0.5 * (x + y - both)
+
+
+# ---- fits ------------------------------------------------------------------------------------------------------------
+
+PRIOR = 1e-3  # of the data's covariance, lent to each component as one row's worth: csrc/em.c
+
+
+def mean_and_covariance(X, weights):
+    mean = np.average(X, axis=0, weights=weights)
+    return mean, np.einsum("n,ni,nj->ij", weights, X - mean, X - mean) / weights.sum()
+
+
+def em_step(weights, means, covariances, X, sample_weight):
+    """One step of EM with the covariance prior; rows count by their weight, whose mean is 1."""
+    sample_weight = sample_weight / sample_weight.mean()
+    prior = PRIOR * mean_and_covariance(X, sample_weight)[1]
+    shares = responsibilities(weights, means, covariances, X) * sample_weight[:, None]
+    counts = shares.sum(axis=0)
+    moments = [mean_and_covariance(X, share) for share in shares.T]
+    new_covariances = [covariance + prior / count for (_, covariance), count in zip(moments, counts, strict=True)]
+    return counts / counts.sum(), np.array([mean for mean, _ in moments]), np.array(new_covariances)
+
+
+def objective(weights, means, covariances, X, sample_weight):
+    """What EM maximises, per sample: the log-likelihood less the penalty of the prior."""
+    prior = PRIOR * mean_and_covariance(X, sample_weight)[1]
+    penalty = 0.5 * sum(np.trace(np.linalg.solve(covariance, prior)) for covariance in covariances)
+    return np.average(log_density(weights, means, covariances, X), weights=sample_weight) - penalty / len(X)
+
+
+def cross_validated_gaussian(X, seed, n_folds):
+    """Score of one component: mean log-density of each fold under the Gaussian of the others."""
+    shuffled = np.empty_like(X)
+    shuffled[places(seed, len(X))] = X
+    ends = [fold * len(X) // n_folds for fold in range(n_folds + 1)]
+    total = 0.0
+    for first, last in zip(ends, ends[1:], strict=False):
+        mean, covariance = mean_and_covariance(np.delete(shuffled, slice(first, last), axis=0), np.ones(len(X) - last + first))
+        total += log_density([1.0], [mean], [covariance], shuffled[first:last]).sum()
+    return total / len(X)
+
+
+# ---- normal scores ---------------------------------------------------------------------------------------------------
+
+
+def normal_scores(column, weights):
+    """Distinct values, and for each the normal quantile of the weight below it and half of its own."""
+    knots, inverse = np.unique(column, return_inverse=True)
+    tied = np.bincount(inverse, weights=weights)
+    return knots, ndtri((np.cumsum(tied) - 0.5 * tied) / tied.sum())
