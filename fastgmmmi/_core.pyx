@@ -233,10 +233,26 @@ cdef class Call:
                 self.done = max(self.done, done)
                 self.poll(self.done, self.options.n_bootstrap)
         except BaseException as exception:
-            self.exception = exception
-            self.cancel = 1
+            self.interrupt(exception)
             return 1
         return 0
+
+    cdef void interrupt(self, exception) noexcept:
+        if self.exception is None:
+            self.exception = exception
+        self.cancel = 1
+
+    cdef void wait_for(self, future) noexcept:
+        """Until a helper has ended, whatever is raised meanwhile: it uses the stack of the caller. One that has not begun is not needed."""
+        while True:
+            try:
+                if future.cancel() or future.done():
+                    return
+                future.exception(SECONDS_BETWEEN_POLLS)
+            except TimeoutError:
+                self.look(0)
+            except BaseException as exception:
+                self.interrupt(exception)
 
     cdef int finish(self, int status, int fault_column=-1) except -1:
         if self.exception is not None:
@@ -274,24 +290,13 @@ cdef int run_on_threads(Call call, int64_t n_tasks, fgm_task task, void *task_da
     futures = []
     try:
         from fastgmmmi import parallel
-        futures = parallel.start(helper, min(call.threads, n_tasks) - 1)
+        parallel.start(helper, min(call.threads, n_tasks) - 1, futures)
     except BaseException as exception:
-        call.exception = exception
-        call.cancel = 1
-        loop.status = FGM_ERROR_CANCELLED
+        call.interrupt(exception)
     with nogil:
         run_loop(&loop, 1)
     for future in futures:
-        # A helper that has not begun is not needed any more; one that has begun uses this frame and must end first.
-        while not future.cancel() and not future.done():
-            try:
-                future.exception(SECONDS_BETWEEN_POLLS)
-            except TimeoutError:
-                pass
-            except BaseException as exception:
-                call.exception = exception
-                call.cancel = 1
-            call.look(0)
+        call.wait_for(future)
     return loop.status
 
 

@@ -107,20 +107,19 @@ def _read(path: str) -> str:
         return file.read()
 
 
-def start(function: Callable[[], object], count: int) -> list[Future[object]]:
+def start(function: Callable[[], object], count: int, futures: list[Future[object]]) -> None:
     """Run function on count helper threads, or on fewer where no more can be had: the calling thread works too.
 
-    A future that has not begun can be cancelled; function is not called after that.
+    A future goes to futures before its thread can begin, so that the caller knows of all of them whatever is raised here.
+    One that has not begun can be cancelled; function is not called after that.
     """
     from concurrent.futures import Future
 
-    futures: list[Future[object]] = []
     with suppress(RuntimeError):  # no more threads, or the interpreter is shutting down
         for _ in range(count):
             # A future of our own: where the pool fails to start a thread it keeps the task, and would run it later.
             futures.append(Future())
             _helpers().submit(_run, futures[-1], function)
-    return futures
 
 
 def _run(future: Future[object], function: Callable[[], object]) -> None:

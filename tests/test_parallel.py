@@ -106,14 +106,20 @@ def test_no_control_groups(tmp_path):
     assert parallel.cgroup_cores(str(tmp_path / "nothing")) == float("inf")
 
 
+def started(function, count):
+    futures = []
+    parallel.start(function, count, futures)
+    return futures
+
+
 def test_start_runs_the_function_on_every_helper():
     meeting = threading.Barrier(3)
-    futures = parallel.start(meeting.wait, 3)
+    futures = started(meeting.wait, 3)
     assert sorted(future.result(timeout=10) for future in futures) == [0, 1, 2]
 
 
 def test_errors_of_helpers_are_kept():
-    (future,) = parallel.start(lambda: 1 / 0, 1)
+    (future,) = started(lambda: 1 / 0, 1)
     assert isinstance(future.exception(timeout=10), ZeroDivisionError)
 
 
@@ -126,12 +132,12 @@ def test_no_more_threads(job, expected, monkeypatch):
     monkeypatch.setattr(parallel, "_pool", None)
     monkeypatch.setattr(threading.Thread, "start", cannot_start)
     called = []
-    futures = parallel.start(lambda: called.append(1), 3)
+    futures = started(lambda: called.append(1), 3)
     assert len(futures) == 1
     assert futures[0].cancel()
     assert fg.mutual_information(**job, threads=3) == expected
     monkeypatch.undo()
-    parallel.start(threading.Event().is_set, 1)[0].result(timeout=10)
+    started(threading.Event().is_set, 1)[0].result(timeout=10)
     assert called == []
 
 
