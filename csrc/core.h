@@ -147,7 +147,8 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
 typedef struct fgm_fit_settings {
     const fgm_options *options;
     double tol;                           /* of a final fit, nats per sample */
-    double selection_tol;                 /* of a fit that only helps to choose the number of components */
+    double selection_tol;                 /* of a fit that only helps to choose the number of components, or of a replicate */
+    int selection_passes;                 /* the most EM passes of such a fit */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
     double prior[FGM_TRIANGLE(FGM_MAX_DIMENSION)]; /* A, packed by rows: the fit maximises log-likelihood - sum_k tr(A Sigma_k^-1) / 2 */
 } fgm_fit_settings;

@@ -17,6 +17,7 @@
 
 #define RESOLUTION_ROWS 65536
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
+#define SELECTION_PASSES 100
 #define PRIOR 1e-3            /* of the data's covariance, lent to each component as one row's worth */
 #define WIDEST_RESOLUTION 0.5 /* a column of few values must still leave room for components: floor at most half a standard deviation */
 
@@ -319,6 +320,7 @@ static int fill_prepared(fgm_prepared *prepared, const double *x, const double *
     prepared->settings.options = options;
     /* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
     prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
+    prepared->settings.selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
     prepared->settings.selection_tol = fmin(1e-4, 10.0 * prepared->settings.tol);
     return set_prior(prepared, fault_column);
 }

@@ -335,7 +335,7 @@ static fgm_training shorten(const fgm_training *training) {
 
 int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key,
                         const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
-    int attempts = mixture->n_components == 1 ? 1 : settings->options->n_inits, passes = settings->options->max_iter;
+    int attempts = mixture->n_components == 1 ? 1 : settings->options->n_inits, passes = settings->selection_passes;
     if (attempts == 1) {
         FGM_TRY(fgm_start(training, settings, key, 0, previous, mixture));
         return fgm_em(fitter, training, settings, settings->selection_tol, passes, monitor, mixture, outcome);

@@ -172,7 +172,9 @@ class MIResult:
             z0 = normal.inv_cdf(below / len(replicates))
             levels = [_bca_level(normal, p, z0, self._acceleration) for p in tails]
             low, high = self.value - mean + np.quantile(replicates, levels)
-            if self.reselected:  # the replicates mix several fits, and the shape of a mixture says little of one estimate
+            if (
+                self.reselected
+            ):  # the replicates mix several fits, and the shape of a mixture says little of one estimate
                 low = min(low, self.value + normal.inv_cdf(tails[0]) * self.standard_error)
                 high = max(high, self.value + normal.inv_cdf(tails[1]) * self.standard_error)
         return float(low), float(high)

@@ -85,13 +85,26 @@ x, noise = np.random.default_rng(1).normal(size=(2, 200))
 x, y = (np.ascontiguousarray(column[:, None]) for column in (x, x**2 + 0.3 * noise))
 print(_core.mutual_information(x, y, None, {"n_bootstrap": 12}, 3, 2, None)["value"].hex())
 """
-    shown = [subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    shown = [
+        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
     assert shown[0] == shown[1] == job(*data("bent", 200, 1))["value"].hex() + "\n"
 
 
 # ---- tiers -----------------------------------------------------------------------------------------------------------
 
-NUMBERS = ["value", "standard_error", "plug_in", "log_likelihood", "acceleration", "bootstrap", "weights", "means", "covariances"]
+NUMBERS = [
+    "value",
+    "standard_error",
+    "plug_in",
+    "log_likelihood",
+    "acceleration",
+    "bootstrap",
+    "weights",
+    "means",
+    "covariances",
+]
 
 
 @pytest.mark.parametrize("kind", ["gaussian", "bent", "skew"])

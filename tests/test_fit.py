@@ -52,7 +52,9 @@ def test_one_component_is_mean_and_covariance(tier, d):
     mean, covariance = twins.mean_and_covariance(X, weights)
     spread = np.sqrt(np.diag(covariance))
     np.testing.assert_allclose(fitted["means"][0], mean, rtol=0, atol=1e-13 * (spread + abs(mean)).max())
-    np.testing.assert_allclose(fitted["covariances"][0] / np.outer(spread, spread), covariance / np.outer(spread, spread), atol=1e-12)
+    np.testing.assert_allclose(
+        fitted["covariances"][0] / np.outer(spread, spread), covariance / np.outer(spread, spread), atol=1e-12
+    )
     likelihood = np.average(twins.log_density([1.0], [mean], [covariance], X), weights=weights)
     np.testing.assert_allclose(fitted["log_likelihood"], likelihood, rtol=1e-11)
 
@@ -88,7 +90,10 @@ def test_the_maximum_is_that_of_plain_em(init):
     fitted = fit(X, tol=1e-12, max_iter=10_000, **options)
     Z, mean, spread = standardize(X)
     ones = np.ones(len(X))
-    scaled = [(p["weights"], (p["means"] - mean) / spread, p["covariances"] / np.outer(spread, spread)) for p in (start, fitted)]
+    scaled = [
+        (p["weights"], (p["means"] - mean) / spread, p["covariances"] / np.outer(spread, spread))
+        for p in (start, fitted)
+    ]
     plain, reached = scaled[0], twins.objective(*scaled[1], Z, ones)
     for _ in range(3000):
         stepped = twins.em_step(*plain, Z, ones)
@@ -244,7 +249,9 @@ def test_replicates_are_fits_under_poisson_weights(weighted, dx):
         drawn = twins.bootstrap_weights(77, replicate, 150) * (1.0 if weights is None else weights)
         expected = twins.gaussian_information(twins.mean_and_covariance(X, drawn)[1], dx)
         assert abs(value - expected) < 1e-12
-    expected = twins.gaussian_information(twins.mean_and_covariance(X, np.ones(150) if weights is None else weights)[1], dx)
+    expected = twins.gaussian_information(
+        twins.mean_and_covariance(X, np.ones(150) if weights is None else weights)[1], dx
+    )
     assert abs(found["plug_in"] - expected) < 1e-12
 
 

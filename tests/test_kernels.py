@@ -225,4 +225,6 @@ def test_normal_scores(weighted, decimals):
 def test_normal_scores_between_and_beyond_the_values():
     knots, scores = np.array([0.0, 1.0, 3.0]), np.array([-1.0, 0.5, 1.0])
     values = np.array([-2.0, 0.0, 0.5, 2.0, 3.0, 5.0])
-    np.testing.assert_allclose(_core.apply_normal_scores(knots, scores, values), [-4, -1, -0.25, 0.75, 1, 1.5], rtol=1e-15)
+    np.testing.assert_allclose(
+        _core.apply_normal_scores(knots, scores, values), [-4, -1, -0.25, 0.75, 1, 1.5], rtol=1e-15
+    )

@@ -123,7 +123,9 @@ def test_units(table, unit):
     found, expected = estimate(*table, units=name), estimate(*table)
     for quantity in ("value", "standard_error", "plug_in", "integration_error", "bootstrap_distribution"):
         np.testing.assert_allclose(np.multiply(getattr(found, quantity), nats), getattr(expected, quantity), rtol=1e-13)
-    np.testing.assert_allclose(np.multiply(found.confidence_interval(0.9), nats), expected.confidence_interval(0.9), rtol=1e-12)
+    np.testing.assert_allclose(
+        np.multiply(found.confidence_interval(0.9), nats), expected.confidence_interval(0.9), rtol=1e-12
+    )
 
 
 @given(tables(), st.sampled_from(["standardize", "gaussianize", "none"]), st.booleans())

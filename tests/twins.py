@@ -97,7 +97,9 @@ def component_log_density(weights, means, covariances, X):
         z = np.linalg.solve(factor, (X - mean).T)
         log_determinant = 2.0 * np.log(np.diag(factor)).sum()
         with np.errstate(divide="ignore"):
-            terms.append(np.log(weight) - 0.5 * ((z**2).sum(axis=0) + log_determinant + len(mean) * np.log(2.0 * np.pi)))
+            terms.append(
+                np.log(weight) - 0.5 * ((z**2).sum(axis=0) + log_determinant + len(mean) * np.log(2.0 * np.pi))
+            )
     return np.array(terms).T
 
 
@@ -165,7 +167,9 @@ def cross_validated_gaussian(X, seed, n_folds):
     ends = [fold * len(X) // n_folds for fold in range(n_folds + 1)]
     total = 0.0
     for first, last in zip(ends, ends[1:], strict=False):
-        mean, covariance = mean_and_covariance(np.delete(shuffled, slice(first, last), axis=0), np.ones(len(X) - last + first))
+        mean, covariance = mean_and_covariance(
+            np.delete(shuffled, slice(first, last), axis=0), np.ones(len(X) - last + first)
+        )
         total += log_density([1.0], [mean], [covariance], shuffled[first:last]).sum()
     return total / len(X)
 
