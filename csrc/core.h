@@ -13,10 +13,10 @@
 #define FGM_TRIANGLE(d) ((d) * ((d) + 1) / 2)
 
 /* Return from the caller with the status where it is not FGM_OK. */
-#define FGM_TRY(expression)                                                                                                                                            \
-    do {                                                                                                                                                               \
-        int status_ = (expression);                                                                                                                                    \
-        if (status_ != FGM_OK) return status_;                                                                                                                         \
+#define FGM_TRY(expression) \
+    do { \
+        int status_ = (expression); \
+        if (status_ != FGM_OK) return status_; \
     } while (0)
 
 /* ---- memory ---------------------------------------------------------------------------------------------------------------- */
@@ -180,8 +180,8 @@ int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, ui
               fgm_mixture *mixture);
 
 /* Fit with mixture->n_components from the best of several starting points. */
-int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key,
-                        const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
+                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* How many components, by the criterion; then the fit to all samples. Rows must be in random order: folds are runs of rows. */
 typedef struct fgm_selection {

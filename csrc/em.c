@@ -50,7 +50,8 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
         *fitter = NULL;
         return FGM_ERROR_MEMORY;
     }
-    double **pieces[] = {&created->pack,           &created->moments,           &created->theta, &created->image, &created->residual, &created->metric,
+    double **pieces[] = {&created->pack,           &created->moments,           &created->theta,
+                         &created->image,          &created->residual,          &created->metric,
                          &created->previous_image, &created->previous_residual, &created->step};
     created->work = created->memory;
     double *next = created->memory + work;
@@ -188,7 +189,8 @@ static double prior_penalty(int n_components, int d, const double *pack, const d
     return penalty;
 }
 
-/* The M step of one component, in place of next's; true where the floor was met. Covariance C of z is 2 (S / N) - m m^T since the kernel's z carries 1 / sqrt 2. */
+/* The M step of one component, in place of next's; true where the floor was met. Covariance C of z is 2 (S / N) - m m^T since the kernel's z carries
+ * 1 / sqrt 2. */
 static bool maximise_component(const fgm_mixture *at, const double *moments /* (1 + d + d(d+1)/2) */, double total_weight,
                                const fgm_fit_settings *settings, int k, fgm_mixture *next) {
     int d = at->d;
@@ -373,8 +375,7 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
     for (outcome->n_iter = 1; outcome->n_iter <= max_iter; ++outcome->n_iter) {
         double log_likelihood;
         FGM_TRY(run_pass(fitter, training, &fitter->current, monitor, &log_likelihood));
-        double objective =
-            log_likelihood - prior_penalty(mixture->n_components, mixture->d, fitter->pack, settings->prior) / training->total_weight;
+        double objective = log_likelihood - prior_penalty(mixture->n_components, mixture->d, fitter->pack, settings->prior) / training->total_weight;
         if (accelerated && !(objective >= best - 1e-14 * fabs(best))) {
             /* Overshot: back to the EM step of the last good point, which cannot lower the likelihood. */
             fgm_mixture_copy(&fitter->current, &fitter->next);

@@ -53,8 +53,8 @@ static void export_mixture(const fgm_mixture *mixture, const double *location /*
 
 /* The reverse: allocates. The bootstrap starts from what comes out here, so that it gives the same bits in a process that was handed the exported
  * parameters. */
-static int import_mixture(fgm_mixture *mixture, int n_components, int d, const double *location /* (d) or NULL */, const double *scale /* (d) or NULL */,
-                          const double *weights, const double *means, const double *covariances) {
+static int import_mixture(fgm_mixture *mixture, int n_components, int d, const double *location /* (d) or NULL */,
+                          const double *scale /* (d) or NULL */, const double *weights, const double *means, const double *covariances) {
     size_t k = (size_t)n_components, size = (size_t)d;
     double *inside = fgm_allocate(k * size * (size + 1)), *inside_covariances = inside ? inside + k * size : NULL;
     if (!inside) return FGM_ERROR_MEMORY;
@@ -229,8 +229,8 @@ static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *option
                          const double *means, const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
     bool identity = options->marginals == FGM_MARGINALS_NONE;
     fgm_mixture mixture;
-    FGM_TRY(import_mixture(&mixture, n_components, prepared->d, identity ? prepared->location : NULL, identity ? prepared->scale : NULL, weights, means,
-                           covariances));
+    FGM_TRY(import_mixture(&mixture, n_components, prepared->d, identity ? prepared->location : NULL, identity ? prepared->scale : NULL, weights,
+                           means, covariances));
     double deviation, skewness;
     int status = pointwise_moments(&mixture, prepared->dx, prepared->samples, 0.0, &deviation, &skewness);
     if (status == FGM_OK) {

@@ -281,7 +281,7 @@ static void scan_indices(scan *s, int depth) {
         for (++a; a < here->n_active && here->start[here->active[a]] <= end + 1.0; ++a) {
             if (here->end[here->active[a]] > end) end = here->end[here->active[a]];
         }
-        if (depth == s->d - 1) {
+        if (depth == s->d - 1 || depth == MAX_D - 1) { /* the second says to the compiler how deep this can go */
             emit_row(s, start, end, &new_row);
         } else {
             for (double index = start; index <= end; index += 1.0) {

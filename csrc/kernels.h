@@ -97,10 +97,10 @@ FGM_INLINE void terms_unrolled(const int d, block samples, const double *paramet
     }
 }
 
-/* Rows i and i + 1 of z for a pair of registers of samples: a tile of four sums. */
-FGM_INLINE void whiten_tile(const int rows, const int registers, int i, int d, block samples, int b, const double *offset, const double *whitener,
+/* Rows i and i + 1 of z at some registers of samples: a tile of sums, so that what is loaded serves several multiplications. */
+FGM_INLINE void whiten_tile(const int rows, const int registers, int i, block samples, int b, const double *offset, const double *whitener,
                             double *whitened /* (d, block_stride) */, int block_stride) {
-    vec z[2][2];
+    vec z[2][4];
     for (int r = 0; r < rows; ++r) {
         for (int g = 0; g < registers; ++g) z[r][g] = vec_fill(offset[i + r]);
     }
@@ -116,22 +116,22 @@ FGM_INLINE void whiten_tile(const int rows, const int registers, int i, int d, b
         if (rows == 2) z[1][g] += row1[i + 1] * vec_load(samples.columns + (i + 1) * samples.stride + b + g * FGM_LANES);
         for (int r = 0; r < rows; ++r) vec_store(whitened + (i + r) * block_stride + b + g * FGM_LANES, z[r][g]);
     }
-    (void)d;
+}
+
+/* Some rows of z over the whole block. */
+FGM_INLINE void whiten_rows(const int rows, int i, block samples, const double *offset, const double *whitener,
+                            double *whitened /* (d, block_stride) */, int block_stride) {
+    int b = 0;
+    for (; b + 4 * FGM_LANES <= samples.size; b += 4 * FGM_LANES) whiten_tile(rows, 4, i, samples, b, offset, whitener, whitened, block_stride);
+    for (; b < samples.size; b += FGM_LANES) whiten_tile(rows, 1, i, samples, b, offset, whitener, whitened, block_stride);
 }
 
 static void terms_general(int d, block samples, const double *parameters /* (1 + d + d(d+1)/2) */, double *terms /* (size) */,
                           double *whitened /* (d, block_stride) */, int block_stride) {
     const double *offset = parameters + 1, *whitener = offset + d;
-    int pairs = samples.size / (2 * FGM_LANES) * (2 * FGM_LANES);
-    for (int i = 0; i < d; i += 2) {
-        int b = 0;
-        if (i + 1 < d) {
-            for (; b < pairs; b += 2 * FGM_LANES) whiten_tile(2, 2, i, d, samples, b, offset, whitener, whitened, block_stride);
-            for (; b < samples.size; b += FGM_LANES) whiten_tile(2, 1, i, d, samples, b, offset, whitener, whitened, block_stride);
-        } else {
-            for (; b < samples.size; b += FGM_LANES) whiten_tile(1, 1, i, d, samples, b, offset, whitener, whitened, block_stride);
-        }
-    }
+    int i = 0;
+    for (; i + 2 <= d; i += 2) whiten_rows(2, i, samples, offset, whitener, whitened, block_stride);
+    if (i < d) whiten_rows(1, i, samples, offset, whitener, whitened, block_stride);
     for (int b = 0; b < samples.size; b += FGM_LANES) {
         vec term = vec_fill(parameters[0]);
         for (int i = 0; i < d; ++i) {
@@ -234,6 +234,15 @@ FGM_INLINE void moment_tile(const int rows, const int columns, int i, int j, int
     }
 }
 
+/* Some rows of the second moments, from the first column to the diagonal. */
+FGM_INLINE void moment_rows(const int rows, int i, int size, const double *weighted /* (d, block_stride) */,
+                            const double *whitened /* (d, block_stride) */, int block_stride, double *second /* (d(d+1)/2) */) {
+    int j = 0, columns = i + rows;
+    for (; j + 4 <= columns; j += 4) moment_tile(rows, 4, i, j, size, weighted, whitened, block_stride, second);
+    for (; j + 2 <= columns; j += 2) moment_tile(rows, 2, i, j, size, weighted, whitened, block_stride, second);
+    if (j < columns) moment_tile(rows, 1, i, j, size, weighted, whitened, block_stride, second);
+}
+
 static void moments_general(int d, block samples, const double *terms /* (size) */, block_memory memory, const double *whitened /* (d, B) */,
                             double *moments /* (1 + d + d(d+1)/2) */) {
     double *first = moments + 1, *second = first + d, *weighted = memory.weighted;
@@ -249,24 +258,9 @@ static void moments_general(int d, block samples, const double *terms /* (size) 
         }
         first[i] += vec_sum(sum);
     }
-    for (int i = 0; i < d; i += 2) {
-        bool two_rows = i + 1 < d;
-        int last = two_rows ? i + 1 : i, j = 0;
-        for (; j + 4 <= last + 1; j += 4) {
-            if (two_rows) {
-                moment_tile(2, 4, i, j, samples.size, weighted, whitened, memory.size, second);
-            } else {
-                moment_tile(1, 4, i, j, samples.size, weighted, whitened, memory.size, second);
-            }
-        }
-        for (; j <= last; ++j) {
-            if (two_rows) {
-                moment_tile(2, 1, i, j, samples.size, weighted, whitened, memory.size, second);
-            } else {
-                moment_tile(1, 1, i, j, samples.size, weighted, whitened, memory.size, second);
-            }
-        }
-    }
+    int i = 0;
+    for (; i + 2 <= d; i += 2) moment_rows(2, i, samples.size, weighted, whitened, memory.size, second);
+    if (i < d) moment_rows(1, i, samples.size, weighted, whitened, memory.size, second);
 }
 
 static void block_moments(int d, block samples, const double *parameters, const double *terms, block_memory memory, const double *whitened,

@@ -232,8 +232,8 @@ static void share_out(const fgm_mixture *mixture, const double *terms /* (K, str
     for (int k = 0; k < mixture->n_components; ++k) out[k] /= sum;
 }
 
-int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
-                         const double *X, int64_t n, double *out) {
+int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                         int64_t n, double *out) {
     evaluation state;
     FGM_TRY(allocate_evaluation(&state, n_components, d, weights, means, covariances, true));
     for (int64_t first = 0; first < n; first += CHUNK) {
@@ -245,8 +245,8 @@ int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights,
     return FGM_OK;
 }
 
-int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, uint64_t seed,
-               int64_t n, double *X) {
+int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, uint64_t seed, int64_t n,
+               double *X) {
     fgm_mixture mixture;
     FGM_TRY(fgm_mixture_from_parameters(&mixture, n_components, d, weights, means, covariances));
     uint64_t key = fgm_stream(seed, FGM_STREAM_SAMPLE, 0);
@@ -327,9 +327,8 @@ static int condition_component(int d, int n_columns, const int32_t *order, const
     return FGM_OK;
 }
 
-int fgm_conditional(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
-                    const int32_t *columns, int32_t n_columns, const double *values, double *out_weights, double *out_means,
-                    double *out_covariances) {
+int fgm_conditional(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const int32_t *columns,
+                    int32_t n_columns, const double *values, double *out_weights, double *out_means, double *out_covariances) {
     int32_t order[FGM_MAX_DIMENSION];
     FGM_TRY(check_shape(n_components, d));
     FGM_TRY(split_columns(d, columns, n_columns, order));

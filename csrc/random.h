@@ -31,9 +31,7 @@ static inline uint64_t fgm_stream(uint64_t seed, fgm_purpose purpose, uint64_t i
 static inline uint64_t fgm_random_bits(uint64_t key, uint64_t counter) { return fgm_mix(key + counter * UINT64_C(0x9e3779b97f4a7c15)); }
 
 /* Uniform in (0, 1), never 0 or 1. */
-static inline double fgm_random_uniform(uint64_t key, uint64_t counter) {
-    return ((double)(fgm_random_bits(key, counter) >> 12) + 0.5) * 0x1p-52;
-}
+static inline double fgm_random_uniform(uint64_t key, uint64_t counter) { return ((double)(fgm_random_bits(key, counter) >> 12) + 0.5) * 0x1p-52; }
 
 /* Standard normal, by inversion. */
 double fgm_normal_quantile(double probability);

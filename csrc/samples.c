@@ -16,9 +16,7 @@ static double total_weight(fgm_samples samples) {
     return sum;
 }
 
-fgm_training fgm_training_of(fgm_samples samples) {
-    return (fgm_training){.parts = {samples}, .n_parts = 1, .total_weight = total_weight(samples)};
-}
+fgm_training fgm_training_of(fgm_samples samples) { return (fgm_training){.parts = {samples}, .n_parts = 1, .total_weight = total_weight(samples)}; }
 
 fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t last) {
     fgm_training training = {.parts = {fgm_rows(samples, 0, first), fgm_rows(samples, last, samples.n)}, .n_parts = 2};

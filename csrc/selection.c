@@ -76,7 +76,9 @@ static double score(const search *state) {
     }
     double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
     int criterion = state->settings->options->criterion;
-    double penalty = criterion == FGM_CRITERION_AIC ? parameters / weight : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight : 0.0;
+    double penalty = criterion == FGM_CRITERION_AIC   ? parameters / weight
+                     : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight
+                                                      : 0.0;
     return sum / weight - penalty;
 }
 
@@ -139,7 +141,8 @@ static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess
     if (status == FGM_OK) status = fgm_mixture_allocate(&selection->mixture, k, state->samples.d);
     if (status == FGM_OK) {
         fgm_mixture_copy(&selection->mixture, start);
-        status = fgm_em(fitter, &training, state->settings, state->settings->tol, state->settings->options->max_iter, monitor, &selection->mixture, &selection->outcome);
+        status = fgm_em(fitter, &training, state->settings, state->settings->tol, state->settings->options->max_iter, monitor, &selection->mixture,
+                        &selection->outcome);
         if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
     }
     fgm_fitter_destroy(fitter);

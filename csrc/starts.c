@@ -262,7 +262,8 @@ static void split(const fgm_mixture *previous, const double *floor, int attempt,
         }
         if (heavier == rank) chosen = candidate;
     }
-    double covariance[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION], eigen[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION], vectors[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION];
+    double covariance[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION], eigen[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION],
+        vectors[FGM_MAX_DIMENSION * FGM_MAX_DIMENSION];
     fgm_mixture_covariance(previous, chosen, covariance);
     memcpy(eigen, covariance, (size_t)d * (size_t)d * sizeof(double));
     fgm_symmetric_eigen(d, eigen, vectors);
@@ -333,8 +334,8 @@ static fgm_training shorten(const fgm_training *training) {
     return shorter;
 }
 
-int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key,
-                        const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
+                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     int attempts = mixture->n_components == 1 ? 1 : settings->options->n_inits, passes = settings->selection_passes;
     if (attempts == 1) {
         FGM_TRY(fgm_start(training, settings, key, 0, previous, mixture));
@@ -349,7 +350,8 @@ int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const 
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
         if (status == FGM_OK) {
-            status = fgm_em(fitter, &shorter, settings, settings->selection_tol, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt, outcome);
+            status = fgm_em(fitter, &shorter, settings, settings->selection_tol, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt,
+                            outcome);
         }
         if (status == FGM_OK && (i == 0 || outcome->objective > best)) {
             best = outcome->objective;

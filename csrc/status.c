@@ -7,7 +7,7 @@
 
 const char *fgm_strerror(int status) {
     switch (status) {
-#define FGM_STATUS_TEXT(name, code, text)                                                                                                  \
+#define FGM_STATUS_TEXT(name, code, text) \
     case FGM_##name: return text;
         FGM_STATUS_LIST(FGM_STATUS_TEXT)
 #undef FGM_STATUS_TEXT

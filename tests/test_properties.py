@@ -2,6 +2,7 @@
 
 import math
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,23 +14,35 @@ import fastgmmmi as fg
 examples = settings(derandomize=True, deadline=None, max_examples=25, database=None)
 
 
-@st.composite
-def tables(draw, dx=st.integers(1, 2), dy=st.integers(1, 2)):
-    """Columns of x and y, of 60 to 150 rows: Gaussian, bent, skew or in two clusters."""
-    n, seed = draw(st.integers(60, 150)), draw(st.integers(0, 2**32))
-    kind = draw(st.sampled_from(["gaussian", "bent", "skew", "clusters"]))
-    rng = np.random.default_rng(seed)
-    x, y = rng.normal(size=(n, draw(dx))), rng.normal(size=(n, draw(dy)))
-    if kind == "gaussian":
-        y += 0.7 * x[:, :1]
-    elif kind == "bent":
-        y = 0.4 * y + x[:, :1] ** 2
-    elif kind == "skew":
-        y = np.exp(y + 0.3 * x[:, :1])
-    else:
-        shift = 5.0 * (rng.random((n, 1)) > 0.4)
-        x, y = x + shift, y - shift
-    return x, y
+class Table(NamedTuple):
+    """Rows of x (n, dx) and y (n, dy): Gaussian, bent, skew or in two clusters."""
+
+    kind: str
+    n: int
+    dx: int
+    dy: int
+    seed: int
+
+    def columns(self):
+        rng = np.random.default_rng(self.seed)
+        x, y = rng.normal(size=(self.n, self.dx)), rng.normal(size=(self.n, self.dy))
+        if self.kind == "gaussian":
+            return x, y + 0.7 * x[:, :1]
+        if self.kind == "bent":
+            return x, 0.4 * y + x[:, :1] ** 2
+        if self.kind == "skew":
+            return x, np.exp(y + 0.3 * x[:, :1])
+        shift = 5.0 * (rng.random((self.n, 1)) > 0.4)
+        return x + shift, y - shift
+
+
+KINDS = st.sampled_from(["gaussian", "bent", "skew", "clusters"])
+SEEDS = st.integers(0, 2**32)
+ONE_OR_TWO = st.integers(1, 2)
+
+
+def tables(dx=ONE_OR_TWO, dy=ONE_OR_TWO):
+    return st.builds(Table, KINDS, st.integers(60, 150), dx, dy, SEEDS)
 
 
 def estimate(x, y, **keywords):
@@ -49,7 +62,7 @@ def assert_same(found, expected, tolerance):
 @given(tables(), st.floats(-150, 150), st.floats(-150, 150))
 @examples
 def test_scale(table, x_exponent, y_exponent):
-    x, y = table
+    x, y = table.columns()
     assert_same(estimate(x * 10.0**x_exponent, y * 10.0**y_exponent), estimate(x, y), 1e-9)
 
 
@@ -57,14 +70,15 @@ def test_scale(table, x_exponent, y_exponent):
 @examples
 def test_offset(table, x_offset, y_offset):
     """Adding 1e8 rounds the data to 1.5e-8, which moves an estimate by about as much: 1e-6 as promised."""
-    x, y = table
+    x, y = table.columns()
     assert_same(estimate(x + x_offset, y + y_offset), estimate(x, y), 1e-6)
 
 
-@given(tables(), st.booleans(), st.booleans())
+@given(tables(dy=st.just(1)), st.booleans(), st.booleans())
 @examples
 def test_sign(table, flip_x, flip_y):
-    x, y = table
+    """Up to dimension 3; above, a mirrored mixture meets other random numbers: values differ by its error."""
+    x, y = table.columns()
     assert_same(estimate(-x if flip_x else x, -y if flip_y else y), estimate(x, y), 1e-9)
 
 
@@ -72,21 +86,24 @@ def test_sign(table, flip_x, flip_y):
 @examples
 def test_symmetry_of_one_component(table):
     """One component needs no iterations, so only rounding is left."""
-    x, y = table
+    x, y = table.columns()
     assert_same(estimate(y, x, n_components=1), estimate(x, y, n_components=1), 1e-9)
 
 
 @given(tables(dx=st.just(3)), st.permutations(range(3)))
 @examples
 def test_order_of_columns_of_one_component(table, order):
-    x, y = table
+    x, y = table.columns()
     assert_same(estimate(x[:, order], y, n_components=1), estimate(x, y, n_components=1), 1e-9)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_symmetry_of_a_fit_to_its_tolerance(seed):
-    """With more components the order of columns changes the path of the fit. Each fit stops where 0.005 nats of all the samples'
-    log-likelihood are left to gain, thus within sqrt(2 x 0.005) = 0.1 standard errors of its maximum: two of them, within 0.2."""
+    """With more components the order of columns changes the path of the fit, and where it stops.
+
+    That is where all the samples have 0.005 nats of log-likelihood left to gain: within sqrt(2 x 0.005) = 0.1 standard
+    errors of the maximum, so that two fits are within 0.2 of each other.
+    """
     rng = np.random.default_rng(seed)
     cluster = rng.random((400, 1)) > 0.4
     x, y = rng.normal(size=(2, 400, 1)) + 4.0 * cluster
@@ -99,7 +116,7 @@ def test_symmetry_of_a_fit_to_its_tolerance(seed):
 @given(tables())
 @examples
 def test_plug_in_is_not_negative_and_value_adds_up(table):
-    found = estimate(*table, reselect=False)
+    found = estimate(*table.columns(), reselect=False)
     assert found.plug_in >= 0
     assert found.value == pytest.approx(2 * found.plug_in - found.bootstrap_distribution.mean(), abs=1e-12)
     assert found.integration_error >= 0
@@ -110,7 +127,7 @@ def test_plug_in_is_not_negative_and_value_adds_up(table):
 @examples
 def test_normal_scores_are_invariant_under_monotone_maps(table):
     """Ranks stay, so even the bits do."""
-    x, y = table
+    x, y = table.columns()
     expected = estimate(x, y, marginals="gaussianize")
     assert_same(estimate(np.exp(x), y**3 + 10 * y, marginals="gaussianize"), expected, 1e-10)
     assert_same(estimate(np.arctan(x), y, marginals="gaussianize"), expected, 1e-10)
@@ -120,7 +137,7 @@ def test_normal_scores_are_invariant_under_monotone_maps(table):
 @examples
 def test_units(table, unit):
     name, nats = unit
-    found, expected = estimate(*table, units=name), estimate(*table)
+    found, expected = estimate(*table.columns(), units=name), estimate(*table.columns())
     for quantity in ("value", "standard_error", "plug_in", "integration_error", "bootstrap_distribution"):
         np.testing.assert_allclose(np.multiply(getattr(found, quantity), nats), getattr(expected, quantity), rtol=1e-13)
     np.testing.assert_allclose(
@@ -131,7 +148,7 @@ def test_units(table, unit):
 @given(tables(), st.sampled_from(["standardize", "gaussianize", "none"]), st.booleans())
 @examples
 def test_inputs_are_left_as_they_were(table, marginals, weighted):
-    x, y = table
+    x, y = table.columns()
     weights = np.linspace(0, 1, len(x)) if weighted else None
     before = [array.tobytes() for array in (x, y, weights) if array is not None]
     estimate(x, y, marginals=marginals, sample_weight=weights)
@@ -141,7 +158,7 @@ def test_inputs_are_left_as_they_were(table, marginals, weighted):
 @given(tables(), st.integers(0, 2**64 - 1))
 @examples
 def test_the_same_seed_gives_the_same_bits(table, seed):
-    first, second = (estimate(*table, rng=seed, threads=threads) for threads in (1, 3))
+    first, second = (estimate(*table.columns(), rng=seed, threads=threads) for threads in (1, 3))
     assert (first.value, first.standard_error) == (second.value, second.standard_error)
 
 
@@ -157,7 +174,7 @@ def test_one_component_is_the_closed_form(seed, rho):
 @given(tables(), st.integers(0, 2**32))
 @examples
 def test_the_order_of_rows_does_not_matter_to_one_component(table, seed):
-    x, y = table
+    x, y = table.columns()
     order = np.random.default_rng(seed).permutation(len(x))
     found, expected = (estimate(a, b, n_components=1, n_bootstrap=0) for a, b in ((x[order], y[order]), (x, y)))
     assert found.plug_in == pytest.approx(expected.plug_in, abs=1e-12)

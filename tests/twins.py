@@ -1,6 +1,7 @@
-"""Short, slow NumPy twins of what the core computes, for tests to compare it with. Each follows its definition, not the core's code."""
+"""Short, slow NumPy twins of what the core computes, by definition, for tests to compare it with."""
 
 import contextlib
+import itertools
 
 import numpy as np
 from scipy.special import logsumexp, ndtri
@@ -166,7 +167,7 @@ def cross_validated_gaussian(X, seed, n_folds):
     shuffled[places(seed, len(X))] = X
     ends = [fold * len(X) // n_folds for fold in range(n_folds + 1)]
     total = 0.0
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in itertools.pairwise(ends):
         mean, covariance = mean_and_covariance(
             np.delete(shuffled, slice(first, last), axis=0), np.ones(len(X) - last + first)
         )

@@ -61,8 +61,8 @@ static fgm_fit_outcome fit_copy(problem *p, const fgm_mixture *from, double tol,
 
 /* ---- EM -------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* Cut after 1, 2, 3, ... passes, one and the same run never goes down by more than the rounding of a mean of N numbers. What goes up is the objective,
- * the likelihood less the penalty of the prior. */
+/* Cut after 1, 2, 3, ... passes, one and the same run never goes down by more than the rounding of a mean of N numbers. What goes up is the
+ * objective, the likelihood less the penalty of the prior. */
 static void test_objective_never_falls(int init) {
     fgm_options options = options_of(5);
     options.init = init;
@@ -191,7 +191,8 @@ static void test_resolution(void) {
     check(fgm_resolution(rounded, 1) == 0.0, "no resolution of one row");
 }
 
-/* ---- the choice ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the choice ----------------------------------------------------------------------------------------------------------------------------------
+ */
 
 typedef struct fitted {
     fgm_fit_result result;
@@ -199,7 +200,8 @@ typedef struct fitted {
 } fitted;
 
 static int fit(const double *X, int64_t n, const double *weights, fgm_options options, uint64_t seed, fitted *f) {
-    f->result = (fgm_fit_result){.size = sizeof f->result, .weights = f->weights, .means = f->means, .covariances = f->covariances, .scores = f->scores};
+    f->result =
+        (fgm_fit_result){.size = sizeof f->result, .weights = f->weights, .means = f->means, .covariances = f->covariances, .scores = f->scores};
     return fgm_fit(X, n, 2, weights, &options, seed, &f->result);
 }
 
@@ -268,14 +270,15 @@ static void test_starting_points(void) {
         fitted f;
         check_status(fit(X, 600, NULL, options, 2, &f), FGM_OK, "fit from a starting point");
         /* 5 standard errors of a mean of 600 log-densities of standard deviation 1. */
-        check(fabs(f.result.log_likelihood - truth) < 5.0 / sqrt(600.0), "init %d: log-likelihood %g, should be about %g", init, f.result.log_likelihood,
-              truth);
+        check(fabs(f.result.log_likelihood - truth) < 5.0 / sqrt(600.0), "init %d: log-likelihood %g, should be about %g", init,
+              f.result.log_likelihood, truth);
         check(f.result.converged, "init %d: converged", init);
     }
     free(X);
 }
 
-/* ---- early ends ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- early ends
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static int refuse_poll(void *data, int64_t done, int64_t total) {
     (void)done;

@@ -84,10 +84,10 @@ static void test_value_and_error(void) {
     int32_t x = 0, y = 1;
     double again, integration_error;
     int k = o.result.n_components;
-    check_status(fgm_mixture_mutual_information(k, 2, o.weights, o.means, o.covariances, &x, 1, &y, 1, NULL, 0, 1e-7, 3, &again, &integration_error), FGM_OK,
-                 "information of the mixture");
-    check(fabs(again - o.result.plug_in) < 3.0 * o.result.integration_error + 1e-7, "plug_in %.10g, its mixture's information %.10g", o.result.plug_in,
-          again);
+    check_status(fgm_mixture_mutual_information(k, 2, o.weights, o.means, o.covariances, &x, 1, &y, 1, NULL, 0, 1e-7, 3, &again, &integration_error),
+                 FGM_OK, "information of the mixture");
+    check(fabs(again - o.result.plug_in) < 3.0 * o.result.integration_error + 1e-7, "plug_in %.10g, its mixture's information %.10g",
+          o.result.plug_in, again);
     double *log_density = numbers(N), *rows = numbers(2 * N), likelihood = 0.0;
     for (int i = 0; i < N; ++i) {
         rows[2 * i] = (p.x[i] - o.location[0]) / o.scale[0];
@@ -124,7 +124,8 @@ static void test_finish(void) {
     check(result.n_failed == 1 && isnan(result.standard_error), "only failures");
 }
 
-/* ---- the same bits ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the same bits
+ * ---------------------------------------------------------------------------------------------------------------------------------- */
 
 static int run_backwards(void *data, int64_t n_tasks, fgm_task task, void *task_data) {
     (void)data;
@@ -164,7 +165,8 @@ static void test_arrays_may_be_left_out(void) {
     fgm_result bare = {.size = sizeof bare};
     check_status(run(&p, NULL, options, 3, &o), FGM_OK, "the job");
     check_status(fgm_mutual_information(p.x, p.y, N, 1, 1, NULL, &options, 3, &bare), FGM_OK, "the job without arrays");
-    check(same_bits(&bare.value, &o.result.value, 1) && same_bits(&bare.standard_error, &o.result.standard_error, 1), "without arrays: the same bits");
+    check(same_bits(&bare.value, &o.result.value, 1) && same_bits(&bare.standard_error, &o.result.standard_error, 1),
+          "without arrays: the same bits");
 }
 
 static void test_seeds(void) {
@@ -197,7 +199,8 @@ static void test_weights(void) {
     check(fabs(o.result.value - other.result.value) > 1e-6, "weights count");
 }
 
-/* ---- normal scores ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- normal scores
+ * ------------------------------------------------------------------------------------------------------------------------------------ */
 
 static void test_normal_scores(void) {
     const double column[] = {3.0, 1.0, 2.0, 2.0, 5.0}, weights[] = {1.0, 2.0, 0.5, 0.5, 1.0};
@@ -221,7 +224,8 @@ static void test_normal_scores(void) {
     check_status(fgm_normal_scores(column, 0, NULL, knots, scores, &n_knots), FGM_ERROR_TOO_FEW_SAMPLES, "no row");
 }
 
-/* ---- errors --------------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- errors
+ * --------------------------------------------------------------------------------------------------------------------------------------------- */
 
 static void check_fault(pair p, const double *weights, int expected, int column, const char *name) {
     outcome o;
@@ -302,11 +306,11 @@ static void test_sizes(void) {
     check_status(fgm_fit(p.x, N, 1, NULL, &options, 1, &(fgm_fit_result){.size = 1}), FGM_ERROR_VERSION, "a fit's result of another size");
 }
 
-#define REFUSED(field, bad)                                                                                                                          \
-    do {                                                                                                                                             \
-        fgm_options options = small_options();                                                                                                       \
-        options.field = (bad);                                                                                                                       \
-        check_status(run(&p, NULL, options, 1, &o), FGM_ERROR_OPTION, #field " = " #bad);                                                            \
+#define REFUSED(field, bad) \
+    do { \
+        fgm_options options = small_options(); \
+        options.field = (bad); \
+        check_status(run(&p, NULL, options, 1, &o), FGM_ERROR_OPTION, #field " = " #bad); \
     } while (0)
 
 static void test_bad_options(void) {
@@ -340,7 +344,8 @@ static void test_bad_options(void) {
     REFUSED(integration_tol, NAN);
 }
 
-/* ---- early ends ------------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- early ends
+ * ------------------------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct progress {
     int polls;

@@ -1,7 +1,7 @@
 /* The kernels of the tier in use, against plain loops in long double that read the same packed parameters.
  *
- * Rounding of a term t = peak - sum z_i^2, z = P x + offset, in double (u = 2^-53): each z_i is off by at most (i + 3) u (|offset_i| + sum |P_ij x_j|),
- * so t by at most the sum of 2 |z_i| times that, plus (d + 2) u (|peak| + sum z_i^2). The plain loops add up this bound; exp, log and the
+ * Rounding of a term t = peak - sum z_i^2, z = P x + offset, in double (u = 2^-53): each z_i is off by at most (i + 3) u (|offset_i| + sum |P_ij
+ * x_j|), so t by at most the sum of 2 |z_i| times that, plus (d + 2) u (|peak| + sum z_i^2). The plain loops add up this bound; exp, log and the
  * normalisation add 8 u and (K + 4) u |log-density|. Moments are sums of positive multiples of such terms: their bound is the same for each sample,
  * plus (n + d) u for the addition.
  */

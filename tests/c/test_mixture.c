@@ -232,7 +232,8 @@ static void test_sample(void) {
         product[1] += x[0] * x[1] / N;
         product[2] += x[1] * x[1] / N;
     }
-    for (int j = 0; j < 2; ++j) check(fabs(mean[j] - expected[j]) < 5.0 * sqrt(2.0 / N), "mean %d of draws: %g, should be %g", j, mean[j], expected[j]);
+    for (int j = 0; j < 2; ++j)
+        check(fabs(mean[j] - expected[j]) < 5.0 * sqrt(2.0 / N), "mean %d of draws: %g, should be %g", j, mean[j], expected[j]);
     for (int j = 0; j < 3; ++j) {
         check(fabs(product[j] - second[j]) < 5.0 * sqrt(20.0 / N), "second moment %d of draws: %g, should be %g", j, product[j], second[j]);
     }
