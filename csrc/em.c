@@ -18,20 +18,20 @@
  */
 #include "core.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOG_TWO_PI 1.8378770664093454836
 #define HISTORY 6
+#define INDEPENDENT 1e-3 /* part of a change that must be new for it to count */
 #define CHUNK_ROWS 65536 /* rows between looks at the monitor */
 
 struct fgm_fitter {
     double *memory;
     double *pack, *moments, *work;
     double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step; /* (parameters) each */
-    double *image_changes, *residual_changes;                                             /* (HISTORY, parameters) */
+    double *image_changes, *residual_changes, *directions, *direction_images;                                             /* (HISTORY, parameters) */
     fgm_mixture current, next;
 };
 
@@ -43,7 +43,7 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     fgm_fitter *created = calloc(1, sizeof *created);
     *fitter = created;
     if (!created) return FGM_ERROR_MEMORY;
-    created->memory = fgm_allocate(work + parameters * (9 + 2 * HISTORY));
+    created->memory = fgm_allocate(work + parameters * (9 + 4 * HISTORY));
     if (!created->memory || fgm_mixture_allocate(&created->current, max_components, d) != FGM_OK ||
         fgm_mixture_allocate(&created->next, max_components, d) != FGM_OK) {
         fgm_fitter_destroy(created);
@@ -58,6 +58,8 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i, next += parameters) *pieces[i] = next;
     created->image_changes = next;
     created->residual_changes = next + HISTORY * parameters;
+    created->directions = next + 2 * HISTORY * parameters;
+    created->direction_images = next + 3 * HISTORY * parameters;
     return FGM_OK;
 }
 
@@ -307,32 +309,36 @@ static double weighted_product(size_t n, const double *metric, const double *a, 
     return sum;
 }
 
-/* step = G - sum gamma_i (G_{i+1} - G_i) - theta. */
-static void anderson_step(fgm_fitter *fitter, size_t parameters, int depth) {
-    double gram[FGM_TRIANGLE(HISTORY)], gamma[HISTORY];
-    for (int i = 0; i < depth; ++i) {
-        const double *change = fitter->residual_changes + (size_t)i * parameters;
-        for (int j = 0; j <= i; ++j) {
-            gram[FGM_TRIANGLE(i) + j] = weighted_product(parameters, fitter->metric, change, fitter->residual_changes + (size_t)j * parameters);
-        }
-        gamma[i] = weighted_product(parameters, fitter->metric, change, fitter->residual);
-    }
-    double trace = 0.0;
-    for (int i = 0; i < depth; ++i) trace += gram[FGM_TRIANGLE(i) + i];
-    for (int i = 0; i < depth; ++i) gram[FGM_TRIANGLE(i) + i] += 1e-10 * trace + DBL_MIN;
+static void subtract(size_t n, double factor, const double *from, double *to) {
+    for (size_t i = 0; i < n; ++i) to[i] -= factor * from[i];
+}
+
+/* step = G - sum gamma_i (G_{i+1} - G_i) - theta. The least squares go by Gram and Schmidt, newest change first, the same combinations being taken of
+ * the changes of G. A change that the newer ones explain to a relative INDEPENDENT is left out: it would only amplify rounding. */
+static void anderson_step(fgm_fitter *fitter, size_t parameters, int depth, int newest) {
+    int kept = 0;
     memcpy(fitter->step, fitter->residual, parameters * sizeof(double));
-    if (depth == 0 || !fgm_cholesky(gram, depth)) return;
-    for (int i = 0; i < depth; ++i) {
-        for (int j = 0; j < i; ++j) gamma[i] -= gram[FGM_TRIANGLE(i) + j] * gamma[j];
-        gamma[i] /= gram[FGM_TRIANGLE(i) + i];
-    }
-    for (int i = depth - 1; i >= 0; --i) {
-        for (int j = i + 1; j < depth; ++j) gamma[i] -= gram[FGM_TRIANGLE(j) + i] * gamma[j];
-        gamma[i] /= gram[FGM_TRIANGLE(i) + i];
-    }
-    for (int i = 0; i < depth; ++i) {
-        const double *change = fitter->image_changes + (size_t)i * parameters;
-        for (size_t p = 0; p < parameters; ++p) fitter->step[p] -= gamma[i] * change[p];
+    for (int age = 0; age < depth; ++age) {
+        size_t slot = (size_t)((newest - age + HISTORY) % HISTORY) * parameters;
+        double *direction = fitter->directions + (size_t)kept * parameters, *image = fitter->direction_images + (size_t)kept * parameters;
+        memcpy(direction, fitter->residual_changes + slot, parameters * sizeof(double));
+        memcpy(image, fitter->image_changes + slot, parameters * sizeof(double));
+        double square = weighted_product(parameters, fitter->metric, direction, direction);
+        for (int i = 0; i < kept; ++i) {
+            const double *earlier = fitter->directions + (size_t)i * parameters;
+            double along = weighted_product(parameters, fitter->metric, earlier, direction);
+            subtract(parameters, along, earlier, direction);
+            subtract(parameters, along, fitter->direction_images + (size_t)i * parameters, image);
+        }
+        double rest = weighted_product(parameters, fitter->metric, direction, direction);
+        if (!(rest > INDEPENDENT * INDEPENDENT * square)) continue;
+        double scale = 1.0 / sqrt(rest);
+        for (size_t p = 0; p < parameters; ++p) {
+            direction[p] *= scale;
+            image[p] *= scale;
+        }
+        subtract(parameters, weighted_product(parameters, fitter->metric, direction, fitter->residual), image, fitter->step);
+        ++kept;
     }
 }
 
@@ -396,7 +402,7 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
             slot = (slot + 1) % HISTORY;
             if (depth < HISTORY) ++depth;
         }
-        anderson_step(fitter, parameters, depth);
+        anderson_step(fitter, parameters, depth, (slot + HISTORY - 1) % HISTORY);
         double em_gain = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
         double left = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->step);
         if (em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {

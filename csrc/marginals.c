@@ -146,7 +146,6 @@ static double weight_of(const double *weights, int64_t i) { return weights ? wei
 static bool standardize_column(double *column /* (n) */, int64_t n, const double *weights /* (n) or NULL */, double *location, double *scale) {
     double low = INFINITY, high = -INFINITY;
     for (int64_t i = 0; i < n; ++i) {
-        if (weight_of(weights, i) == 0.0) continue;
         low = fmin(low, column[i]);
         high = fmax(high, column[i]);
     }
@@ -201,23 +200,26 @@ static uint32_t *shuffle(int64_t n, uint64_t seed) {
     return places;
 }
 
-static int fill_columns(fgm_prepared *prepared, const double *x, const double *y, int dx, int dy, const double *sample_weight, double mean_weight,
-                        uint64_t seed, int32_t *fault_column) {
-    int64_t n = prepared->n, stride = prepared->samples.stride;
+/* Columns in random order; rows of weight zero are left out. */
+static int fill_columns(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,
+                        double mean_weight, uint64_t seed, int32_t *fault_column) {
+    int64_t stride = prepared->samples.stride, taken = 0;
     double *columns = prepared->memory, *weights = columns + (int64_t)prepared->d * stride;
-    uint32_t *places = shuffle(n, seed);
+    uint32_t *places = shuffle(prepared->n, seed);
     if (!places) return FGM_ERROR_MEMORY;
     int status = FGM_OK;
     for (int64_t i = 0; i < n && status == FGM_OK; ++i) {
+        if (weight_of(sample_weight, i) == 0.0) continue;
+        int64_t place = places[taken++];
         for (int j = 0; j < dx + dy; ++j) {
             double value = j < dx ? x[i * dx + j] : y[i * dy + j - dx];
             if (!isfinite(value)) {
                 *fault_column = j;
                 status = FGM_ERROR_NOT_FINITE;
             }
-            columns[j * stride + places[i]] = value;
+            columns[j * stride + place] = value;
         }
-        if (sample_weight) weights[places[i]] = sample_weight[i] / mean_weight;
+        if (sample_weight) weights[place] = sample_weight[i] / mean_weight;
     }
     free(places);
     return status;
@@ -302,24 +304,23 @@ static int check_options(const fgm_options *options) {
     return valid ? FGM_OK : FGM_ERROR_OPTION;
 }
 
-static int fill_prepared(fgm_prepared *prepared, const double *x, const double *y, int dx, int dy, const double *sample_weight,
+static int fill_prepared(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,
                          const fgm_options *options, uint64_t seed, int32_t *fault_column) {
-    int64_t n = prepared->n, n_positive;
     double total;
-    FGM_TRY(check_weights(sample_weight, n, &total, &n_positive));
-    if (n_positive < 2 * (prepared->d + 2)) return FGM_ERROR_TOO_FEW_SAMPLES;
-    if (n_positive < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
-    int64_t stride = (n + 7) / 8 * 8;
+    FGM_TRY(check_weights(sample_weight, n, &total, &prepared->n));
+    if (prepared->n < 2 * (prepared->d + 2)) return FGM_ERROR_TOO_FEW_SAMPLES;
+    if (prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
+    int64_t stride = (prepared->n + 7) / 8 * 8;
     prepared->memory = fgm_allocate((size_t)stride * (size_t)(prepared->d + (sample_weight ? 1 : 0)));
     if (!prepared->memory) return FGM_ERROR_MEMORY;
     const double *weights = sample_weight ? prepared->memory + (int64_t)prepared->d * stride : NULL;
-    prepared->samples = (fgm_samples){n, stride, prepared->d, prepared->memory, weights};
-    FGM_TRY(fill_columns(prepared, x, y, dx, dy, sample_weight, total / (double)n, seed, fault_column));
+    prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights};
+    FGM_TRY(fill_columns(prepared, x, y, n, dx, dy, sample_weight, total / (double)prepared->n, seed, fault_column));
     FGM_TRY(transform_columns(prepared, options->marginals, fault_column));
     set_floor(prepared, options);
     prepared->settings.options = options;
     /* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
-    prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
+    prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)prepared->n);
     prepared->settings.selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
     prepared->settings.selection_tol = fmin(1e-4, 10.0 * prepared->settings.tol);
     return set_prior(prepared, fault_column);
@@ -332,10 +333,9 @@ int fgm_prepare(fgm_prepared *prepared, const double *x, const double *y, int64_
     FGM_TRY(check_options(options));
     if (dx < 1 || dy < 0 || dx + dy > FGM_MAX_DIMENSION) return FGM_ERROR_DIMENSION;
     if (n < 1 || n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
-    prepared->n = n;
     prepared->dx = dx;
     prepared->d = dx + dy;
-    int status = fill_prepared(prepared, x, y, dx, dy, sample_weight, options, seed, fault_column);
+    int status = fill_prepared(prepared, x, y, n, dx, dy, sample_weight, options, seed, fault_column);
     if (status != FGM_OK) fgm_prepared_release(prepared);
     return status;
 }
