@@ -24,7 +24,7 @@
 
 #define LOG_TWO_PI 1.8378770664093454836
 #define HISTORY 6
-#define INDEPENDENT 1e-3 /* part of a change that must be new for it to count */
+#define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
 #define CHUNK_ROWS 65536 /* rows between looks at the monitor */
 
 struct fgm_fitter {
