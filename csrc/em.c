@@ -31,7 +31,7 @@ struct fgm_fitter {
     double *memory;
     double *pack, *moments, *work;
     double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step; /* (parameters) each */
-    double *image_changes, *residual_changes, *directions, *direction_images;                                             /* (HISTORY, parameters) */
+    double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
     fgm_mixture current, next;
 };
 

@@ -86,7 +86,7 @@ class GaussianMixture:
     patience : int, optional
         Numbers of components tried beyond the best one.
     tol : float, optional
-        EM stops when a pass gains less than this per sample, in nats.
+        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional

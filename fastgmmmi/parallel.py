@@ -110,8 +110,8 @@ def _read(path: str) -> str:
 def start(function: Callable[[], object], count: int, futures: list[Future[object]]) -> None:
     """Run function on count helper threads, or on fewer where no more can be had: the calling thread works too.
 
-    A future goes to futures before its thread can begin, so that the caller knows of all of them whatever is raised here.
-    One that has not begun can be cancelled; function is not called after that.
+    A future goes to futures before its thread can begin, so that the caller knows of all of them whatever is raised
+    here. One that has not begun can be cancelled; function is not called after that.
     """
     from concurrent.futures import Future
 

@@ -112,7 +112,10 @@ NUMBERS = [
 @pytest.mark.parametrize("n", [60, 100, 300, 3000])
 @pytest.mark.parametrize("marginals", [1, 2])
 def test_tiers_agree(kind, n, marginals):
-    """To 1e-9 of numbers of order one, though a fit repeats rounding hundreds of times: acceleration must not let it grow."""
+    """To 1e-9 of numbers of order one, though a fit repeats rounding dozens of times.
+
+    Fits of hundreds of passes along a flat likelihood amplify it to 1e-6 and more: docs/design.md.
+    """
     x, y = data(kind, n, 6)
     results = []
     for tier in TIERS:
