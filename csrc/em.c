@@ -25,7 +25,7 @@
 #define LOG_TWO_PI 1.8378770664093454836
 #define HISTORY 6
 #define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
-#define CHUNK_ROWS 65536 /* rows between looks at the monitor */
+#define CHUNK_WORK 5e7 /* rows times components times (d + 1)^2 between looks at the monitor: some hundredths of a second */
 
 struct fgm_fitter {
     double *memory;
@@ -152,13 +152,14 @@ bool fgm_floor_and_factor(const double *floor, int d, double *packed) {
 
 static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, double *log_likelihood) {
     int k = mixture->n_components, d = mixture->d;
+    int64_t chunk_rows = (int64_t)(CHUNK_WORK / ((double)k * (d + 1) * (d + 1))) / 1024 * 1024 + 1024;
     double sum[2] = {0.0, 0.0};
     fgm_pack(mixture, fitter->pack);
     memset(fitter->moments, 0, (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) * sizeof(double));
     for (int part = 0; part < training->n_parts; ++part) {
         fgm_samples samples = training->parts[part];
-        for (int64_t first = 0; first < samples.n; first += CHUNK_ROWS) {
-            fgm_samples chunk = fgm_rows(samples, first, first + CHUNK_ROWS);
+        for (int64_t first = 0; first < samples.n; first += chunk_rows) {
+            fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
             fgm_get_kernels()->em_pass(k, fitter->pack, chunk, fitter->moments, sum, fitter->work);
             FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * k));
         }

@@ -12,7 +12,7 @@
 
 #define DIVERGING_COMPONENTS 10
 #define DIVERGING_GAIN 0.4 /* nats per sample */
-#define RESELECT_UP_TO 1000 /* samples: above, the number of components hardly adds to the error bar */
+#define RESELECT_UP_TO 500 /* samples: above, the number of components hardly adds to the error bar */
 
 void fgm_options_init(fgm_options *options) {
     memset(options, 0, sizeof *options);

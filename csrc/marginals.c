@@ -298,9 +298,10 @@ static int check_options(const fgm_options *options) {
     bool valid = options->n_components >= 0 && options->n_components <= FGM_MAX_COMPONENTS && options->max_components >= 1 &&
                  options->max_components <= FGM_MAX_COMPONENTS && options->criterion >= FGM_CRITERION_CV && options->criterion <= FGM_CRITERION_BIC &&
                  options->init >= FGM_INIT_KMEANSPP && options->init <= FGM_INIT_KMEANS_SKLEARN && options->n_folds >= 2 && options->n_folds <= 64 &&
-                 options->n_inits >= 1 && options->patience >= 1 && options->max_iter >= 1 && options->tol >= 0.0 && options->reg_covar > 0.0 &&
-                 options->init_scale >= 0.0 && options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_GAUSSIANIZE &&
-                 options->n_bootstrap >= 0 && options->reselect >= -1 && options->reselect <= 1 && options->integration_tol > 0.0;
+                 options->n_inits >= 1 && options->patience >= 1 && options->max_iter >= 1 && options->tol >= 0.0 && isfinite(options->tol) &&
+                 options->reg_covar > 0.0 && isfinite(options->reg_covar) && options->init_scale >= 0.0 && isfinite(options->init_scale) &&
+                 options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_GAUSSIANIZE && options->n_bootstrap >= 0 &&
+                 options->reselect >= -1 && options->reselect <= 1 && options->integration_tol > 0.0 && isfinite(options->integration_tol);
     return valid ? FGM_OK : FGM_ERROR_OPTION;
 }
 

@@ -210,9 +210,10 @@ static double ball_radius(const sketch *rows) {
     return exp((log_volume - log(rows->k) + lgamma(0.5 * rows->d + 1.0)) / rows->d) / sqrt(3.14159265358979323846);
 }
 
-static void scatter_balls(const sketch *rows, uint64_t key, double scale, bool over_range, fgm_mixture *mixture) {
+static void scatter_balls(const sketch *rows, const double *floor, uint64_t key, double scale, bool over_range, fgm_mixture *mixture) {
     int d = rows->d;
     double radius = scale > 0.0 ? scale : ball_radius(rows), low, high;
+    for (int j = 0; j < d; ++j) radius = fmax(radius, sqrt(floor[j]));
     uint64_t counter = 0;
     for (int k = 0; k < rows->k; ++k) {
         mixture->weights[k] = 1.0 / rows->k;
@@ -306,8 +307,8 @@ int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, ui
     uint64_t attempt_key = fgm_stream(key, FGM_STREAM_STARTS, (uint64_t)attempt * FGM_MAX_COMPONENTS + (uint64_t)k);
     int init = k == 1 ? FGM_INIT_KMEANS : options->init;
     switch (init) {
-    case FGM_INIT_RANDOM: scatter_balls(&rows, attempt_key, options->init_scale, false, mixture); break;
-    case FGM_INIT_MINMAX: scatter_balls(&rows, attempt_key, options->init_scale, true, mixture); break;
+    case FGM_INIT_RANDOM: scatter_balls(&rows, settings->floor, attempt_key, options->init_scale, false, mixture); break;
+    case FGM_INIT_MINMAX: scatter_balls(&rows, settings->floor, attempt_key, options->init_scale, true, mixture); break;
     case FGM_INIT_RANDOM_SKLEARN:
         random_responsibilities(&rows, attempt_key);
         mixture_from_responsibilities(&rows, settings->floor, 0.0, mixture);

@@ -98,7 +98,7 @@ def mutual_information(
     n_bootstrap : int
         Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias.
     reselect : bool or "auto"
-        Whether every replicate chooses its number of components anew; "auto" does so up to 1,000 samples, where that
+        Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
         choice is a large part of the uncertainty.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.

@@ -49,13 +49,6 @@ def test_import_brings_in_numpy_and_nothing_else(tmp_path):
     assert modules - made_by_extensions == {"numpy", "fastgmmmi"}
 
 
-def test_import_takes_as_long_as_numpys(tmp_path):
-    script = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
-    rounds = [[float(run(script.format(name), tmp_path)) for name in ("fastgmmmi", "numpy")] for _ in range(9)]
-    ours, numpys = map(min, zip(*rounds, strict=True))  # the least: what other work on the machine adds is left out
-    assert ours <= 1.3 * numpys
-
-
 def test_versions_agree():
     version = PROJECT["version"]
     assert fastgmmmi.__version__ == version
