@@ -53,7 +53,7 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
 static int fold_task(void *task_data, int64_t index, int is_caller) {
     search *state = task_data;
     volatile int64_t nothing_done = 0;
-    fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, 0, is_caller);
+    fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, is_caller);
     fgm_fitter *fitter;
     FGM_TRY(fgm_fitter_create(&fitter, state->n_components, state->samples.d));
     int status = fit_fold(state, (int)index, fitter, state->monitor ? state->monitor : &own);
