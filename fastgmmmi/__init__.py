@@ -1,6 +1,14 @@
 """Mutual information with an error bar, by Gaussian mixtures and a compiled core."""
 
-from ._core import cpu_tier, version
+try:
+    from ._core import cpu_tier, version
+except ModuleNotFoundError as error:
+    if error.name != "fastgmmmi._core":
+        raise
+    raise ImportError(
+        "this is the source folder of fastgmmmi, which holds no compiled core: start Python in another folder, "
+        "or build it here with `pip install -e .`"
+    ) from None
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
 from .files import get_include
 from .information import mutual_information

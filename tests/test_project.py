@@ -49,6 +49,15 @@ def test_import_brings_in_numpy_and_nothing_else(tmp_path):
     assert modules - made_by_extensions == {"numpy", "fastgmmmi"}
 
 
+def test_the_source_folder_without_a_core_says_so(tmp_path):
+    for module in (ROOT / "fastgmmmi").glob("*.py"):
+        (tmp_path / "fastgmmmi").mkdir(exist_ok=True)
+        (tmp_path / "fastgmmmi" / module.name).write_bytes(module.read_bytes())
+    script = "import sys; sys.path.insert(0, '.'); import fastgmmmi"
+    failed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert failed.stderr.endswith("or build it here with `pip install -e .`\n")
+
+
 def test_versions_agree():
     version = PROJECT["version"]
     assert fastgmmmi.__version__ == version
@@ -75,7 +84,9 @@ def test_wheel_is_small_and_holds_what_others_build_against():
 
 
 def test_readme_has_its_two_commands():
-    setups = re.findall(r"^python3 -m venv \.venv && \.venv/bin/pip install (\S+) && \.venv/bin/(\S+)", README, re.M)
+    setups = re.findall(
+        r"^python3 -m venv \.venv && \.venv/bin/pip install (?:-e )?(\S+) && \.venv/bin/(\S+)", README, re.M
+    )
     assert setups == [(".", "fastgmmmi"), ("'.[test]'", "pytest")]
 
 
