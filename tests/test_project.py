@@ -54,7 +54,8 @@ def test_the_source_folder_without_a_core_says_so(tmp_path):
         (tmp_path / "fastgmmmi").mkdir(exist_ok=True)
         (tmp_path / "fastgmmmi" / module.name).write_bytes(module.read_bytes())
     script = "import sys; sys.path.insert(0, '.'); import fastgmmmi"
-    failed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    command = [sys.executable, "-S", "-c", script]  # without site-packages, where the installed core is
+    failed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert failed.stderr.endswith("or build it here with `pip install -e .`\n")
 
 
