@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 import zlib
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -298,6 +299,43 @@ def bits_table() -> str:
     )
 
 
+# ---- rounding --------------------------------------------------------------------------------------------------------
+
+
+def answer(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Value and standard error of a short job."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        r = fastgmmmi.mutual_information(x, y, rng=0, n_bootstrap=20)
+    return np.array([r.value, r.standard_error])
+
+
+def rounding_table(seeds: int = 4) -> str:
+    """How far other rounding moves value and error: of another tier, and of an offset of 1e8 in both variables."""
+    rows = []
+    best = _core.cpu_tier()
+    for case in cases.CASES:
+        for n in (200, 2000):
+            tiers, offset = [], []
+            for seed in range(seeds):
+                x, y = case.sample(np.random.default_rng([seed, n]), n)
+                answers = []
+                for tier in report.machine_tiers():
+                    _core.set_cpu_tier(tier)
+                    answers.append(answer(x, y))
+                _core.set_cpu_tier(best)
+                tiers.append(max(np.max(np.abs(other / answers[0] - 1)) for other in answers[1:] or answers))
+                offset.append(abs(answer(x + 1e8, y + 1e8)[0] - answer(x, y)[0]))
+            met = max(tiers) <= 1e-9 and max(offset) <= 1e-6
+            numbers = [f"{max(tiers):.1e}", f"{max(offset):.1e}", "met" if met else "missed"]
+            rows.append([case.name, f"{n:,}", *numbers])
+    header = ["case", "n", "tiers, relative (1e-9)", "offset of 1e8, nats (1e-6)", "verdict"]
+    return (
+        f"The largest of {seeds} data sets; value and standard error over tiers, value under the offset.\n\n"
+        + report.table(header, rows)
+    )
+
+
 def main() -> None:
     """Run what is asked for and publish the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -310,7 +348,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=report.cores())
     parser.add_argument("--quick", action="store_true", help="5 seeds, not the largest size")
     parser.add_argument("--integral", action="store_true", help="only the integrals of fixed mixtures")
-    parser.add_argument("--bits", action="store_true", help="only the bits over threads and tiers")
+    parser.add_argument("--bits", action="store_true", help="only the bits over threads and tiers, and rounding")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.sizes = 5, options.sizes[:2]
@@ -328,7 +366,7 @@ def main() -> None:
     if everything or options.integral:
         parts += ["## Integrals of fixed mixtures, to 1e-5 nats", integral_table()]
     if everything or options.bits:
-        parts += ["## The same bits", bits_table()]
+        parts += ["## The same bits", bits_table(), "## Rounding", rounding_table()]
     complete = everything and options.seeds >= 100 and len(chosen) == len(cases.CASES) and options.sizes == SIZES
     report.publish("accuracy", "\n\n".join(parts), record=complete)
 

@@ -113,8 +113,7 @@ static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicat
     return FGM_OK;
 }
 
-/* The fit to the rows drawn, from the fit to all the data on, converged as far as the error bar needs (a tighter tolerance moves it by less than 1%,
- * docs/method.md). Allocates. */
+/* The fit to the rows drawn, from the fit to all the data on, converged as far as the error bar needs (docs/method.md). Allocates. */
 static int refit(const fgm_bootstrap *bootstrap, fgm_samples samples, fgm_monitor *monitor, fgm_mixture *mixture) {
     const fgm_fit_settings *settings = &bootstrap->prepared->settings;
     int k = bootstrap->mixture->n_components;

@@ -651,8 +651,10 @@ def _validated(weights: Floats, means: Floats, covariances: Floats) -> Fitted:
     for name, array in (("weights", weights), ("means", means), ("covariances", covariances)):
         if not np.isfinite(array).all():
             raise ValueError(f"{name} must be finite")
-    if (weights < 0).any() or abs(weights.sum() - 1) > 1e-6:
-        raise ValueError(f"weights must be nonnegative and have the sum 1, got the sum {weights.sum():g}")
+    if (weights < 0).any():
+        raise ValueError(f"weights must be nonnegative, got {weights.min():g} at {weights.argmin()}")
+    if abs(weights.sum() - 1) > 1e-6:
+        raise ValueError(f"weights must have the sum 1, got {weights.sum():g}")
     transposed = covariances.transpose(0, 2, 1)
     largest = np.abs(covariances).max(axis=(1, 2), keepdims=True)
     symmetric = np.abs(covariances - transposed) <= 1e-8 * largest

@@ -210,7 +210,7 @@ IDENTITY = [[1.0, 0.0], [0.0, 1.0]]
         ([0.5, 0.5], [[0.0, 0.0]], [IDENTITY], "shapes"),
         ([1.0], [[0.0, 0.0]], IDENTITY, "shapes"),
         ([], np.empty((0, 2)), np.empty((0, 2, 2)), "shapes"),
-        ([0.5], [[0.0, 0.0]], [IDENTITY], "^weights must be nonnegative and have the sum 1, got the sum 0.5"),
+        ([0.5], [[0.0, 0.0]], [IDENTITY], "^weights must have the sum 1, got 0.5"),
         ([-0.5, 1.5], [[0.0, 0.0]] * 2, [IDENTITY] * 2, "^weights must be nonnegative"),
         ([1.0], [[np.nan, 0.0]], [IDENTITY], "^means must be finite"),
         ([1.0], [[0.0, 0.0]], [[[1.0, 0.5], [0.0, 1.0]]], r"^covariances\[0\] is not symmetric"),
