@@ -32,6 +32,7 @@ import fastgmmmi
 from fastgmmmi import _core
 
 SIZES = [200, 2_000, 20_000]
+BITS_SEEDS = 4
 STORE = report.RESULTS / "accuracy.jsonl"
 GMM_MI_SAMPLES = 200  # larger ones take it minutes
 PUBLISHED = """gmm-mi's published runs (Piras et al. 2023, 501 data sets each), what it calls the bootstrap mean:
@@ -310,7 +311,7 @@ def answer(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.array([r.value, r.standard_error])
 
 
-def rounding_table(seeds: int = 4) -> str:
+def rounding_table(seeds: int) -> str:
     """How far other rounding moves value and error: of another tier, and of an offset of 1e8 in both variables."""
     rows = []
     best = _core.cpu_tier()
@@ -348,12 +349,19 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=report.cores())
     parser.add_argument("--quick", action="store_true", help="5 seeds, not the largest size")
     parser.add_argument("--integral", action="store_true", help="only the integrals of fixed mixtures")
-    parser.add_argument("--bits", action="store_true", help="only the bits over threads and tiers, and rounding")
+    parser.add_argument(
+        "--bits",
+        nargs="?",
+        type=int,
+        const=BITS_SEEDS,
+        metavar="SEEDS",
+        help="only the bits over threads and tiers, and rounding over so many data sets a row",
+    )
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.sizes = 5, options.sizes[:2]
     chosen = [case for case in cases.CASES if not options.cases or case.name in options.cases]
-    everything = not options.integral and not options.bits
+    everything = not options.integral and options.bits is None
     parts = [f"# Accuracy\n\n{report.machine()}."]
     if everything:
         records = run_all(chosen, options.sizes, options.seeds, options.gmm_mi, options.processes)
@@ -365,8 +373,8 @@ def main() -> None:
         ]
     if everything or options.integral:
         parts += ["## Integrals of fixed mixtures, to 1e-5 nats", integral_table()]
-    if everything or options.bits:
-        parts += ["## The same bits", bits_table(), "## Rounding", rounding_table()]
+    if everything or options.bits is not None:
+        parts += ["## The same bits", bits_table(), "## Rounding", rounding_table(options.bits or BITS_SEEDS)]
     complete = everything and options.seeds >= 100 and len(chosen) == len(cases.CASES) and options.sizes == SIZES
     report.publish("accuracy", "\n\n".join(parts), record=complete)
 

@@ -84,6 +84,9 @@ typedef struct fgm_kernels {
     const char *tier;
     /* Adds to moments (K, 1 + d + d(d+1)/2) and to the compensated pair log_likelihood[0] + log_likelihood[1]. work: fgm_work_size doubles. */
     void (*em_pass)(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work);
+    /* Adds to the lower triangle of matrix (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)), the information that a sample lacks for not showing its
+     * component, see information.c. work: fgm_score_work_size doubles. */
+    void (*missing_information)(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work);
     /* Log-density of each sample. */
     void (*log_density)(int n_components, const double *pack, fgm_samples samples, double *out /* (n) */, double *work);
     /* Log of each component's weighted density, component by component: out (K, n). */
@@ -109,6 +112,17 @@ static inline int fgm_block_size(int n_components, int d) {
 static inline size_t fgm_work_size(int n_components, int d) {
     size_t per_sample = (size_t)n_components + 2 + (size_t)d + (d > FGM_UNROLLED ? (size_t)(n_components + 1) * (size_t)d : 0);
     return (size_t)fgm_block_size(n_components, d) * per_sample;
+}
+
+/* Matrices of parameters are padded to full tiles of four. */
+static inline size_t fgm_padded(int parameters) { return (size_t)(parameters + 3) / 4 * 4; }
+
+/* Samples in a block of scores. */
+#define FGM_SCORE_BLOCK 128
+
+static inline size_t fgm_score_work_size(int n_components, int d) {
+    size_t q = fgm_padded(FGM_PACK_STRIDE(d)), rows = (size_t)d + 2 + 2 * q + fgm_padded(n_components * FGM_PACK_STRIDE(d));
+    return fgm_work_size(n_components, d) + rows * FGM_SCORE_BLOCK;
 }
 
 /* ---- one long job ----------------------------------------------------------------------------------------------------------- */
@@ -158,6 +172,29 @@ typedef struct fgm_fitter fgm_fitter;
 int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d);
 void fgm_fitter_destroy(fgm_fitter *fitter);
 
+/* The observed information of a mixture's parameters, factorised: it turns an EM step into a Newton step. See information.c. */
+typedef struct fgm_information {
+    int n_components, d;
+    double *matrix;   /* (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)): lower triangle scaled by the complete information, upper its factor */
+    double *diagonal; /* (p): of the matrix */
+    double *root;     /* (p): roots of the complete information */
+} fgm_information;
+
+/* Doubles of memory. */
+size_t fgm_information_size(int n_components, int d);
+
+/* Lays out the fields in memory; the matrix is zero. */
+void fgm_information_place(fgm_information *information, int n_components, int d, double *memory);
+
+/* The matrix holds what the samples, of that weight, lack; now it becomes the information at the mixture. */
+void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight);
+
+/* Factorises the matrix plus damping on its diagonal; false where that is not positive definite. */
+bool fgm_information_factorise(fgm_information *information, double damping);
+
+/* The Newton step that belongs to an EM step (residual), both in EM's coordinates; returns how much log-likelihood it is to gain, per sample. */
+double fgm_newton_step(const fgm_information *information, const fgm_mixture *at, const double *residual, double *step);
+
 typedef struct fgm_fit_outcome {
     double log_likelihood; /* weighted mean per sample */
     double objective;      /* the same less the penalty of the prior: what EM maximises */
@@ -165,9 +202,17 @@ typedef struct fgm_fit_outcome {
     bool converged;
 } fgm_fit_outcome;
 
-/* EM from mixture, which becomes the fit. */
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
-           fgm_mixture *mixture, fgm_fit_outcome *outcome);
+/* EM from mixture, which becomes the fit. information: of a fit nearby, which saves passes, or NULL. */
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_information *information, double tol,
+           int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
+/* The same to the very maximum: EM, then Newton's method. */
+int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
+                 fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
+/* The information at a fit, damped so that fits to replicates can use it, in the fitter's memory; *information is NULL where it is too large. */
+int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+               const fgm_information **information);
 
 /* Weighted mean log-density of samples, and their total weight. */
 int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);
@@ -225,7 +270,8 @@ void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, cons
 typedef struct fgm_bootstrap {
     const fgm_prepared *prepared;
     const fgm_options *options;
-    const fgm_mixture *mixture; /* fitted to all the data */
+    const fgm_mixture *mixture;         /* fitted to all the data */
+    const fgm_information *information; /* at it, or NULL */
     uint64_t seed;
     double integration_tol;
     bool reselect;

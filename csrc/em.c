@@ -1,4 +1,4 @@
-/* Maximum likelihood by expectation-maximisation (Dempster, Laird and Rubin 1977) with Anderson acceleration.
+/* Maximum likelihood by expectation-maximisation (Dempster, Laird and Rubin 1977) with Anderson acceleration, then by Newton's method.
  *
  * One pass of the kernel gives the log-likelihood at the current parameters theta and the moments for the EM image G(theta). In the whitened
  * coordinates of a component (mean mu, factor L) with m = E[z], C = Cov[z] under its responsibilities,
@@ -15,6 +15,10 @@
  * of the complete-data information. A point whose log-likelihood is lower than the one before is thrown away for the plain EM step, so the
  * likelihood never falls. In that metric W the gradient per sample is W f, so f W (step) / 2 estimates how much log-likelihood is left to gain:
  * the fit has converged when that is below the tolerance.
+ *
+ * That estimate is blind along ridges, where EM creeps for hundreds of passes and extrapolation amplifies rounding. Newton's method with the
+ * observed information (information.c) is not: it ends at the very maximum, wherever rounding has led it on the way, and its own estimate of what is
+ * left to gain is exact there. Fits to replicates begin near the fit to all the data and share its information, which halves their passes.
  */
 #include "core.h"
 
@@ -23,6 +27,13 @@
 #include <string.h>
 
 #define LOG_TWO_PI 1.8378770664093454836
+#define NEWTON_PARAMETERS 256 /* the most for which the information, which takes the time of parameters / 8 passes, is worth it */
+#define NEWTON_TOL 1e-4       /* of the tolerance: a Newton step more costs little, and what rounding has done on the way is forgotten */
+#define NEWTON_FROM 10        /* passes of EM, if it has not converged by then */
+#define NEWTON_PASSES 200     /* the most from there on */
+#define OUTDATED 0.1          /* a step that leaves more than this of what was left asks for a new matrix */
+#define LEAST_DAMPING 1e-3
+#define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
 #define HISTORY 6
 #define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
 #define CHUNK_WORK 5e7 /* rows times components times (d + 1)^2 between looks at the monitor: some hundredths of a second */
@@ -30,9 +41,12 @@
 struct fgm_fitter {
     double *memory;
     double *pack, *moments, *work;
-    double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step; /* (parameters) each */
+    double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step, *target; /* (parameters) each */
     double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
     fgm_mixture current, next;
+    fgm_information information; /* in a block of its own, made where first needed */
+    double *information_memory;
+    size_t information_size;
 };
 
 int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
@@ -43,16 +57,16 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     fgm_fitter *created = calloc(1, sizeof *created);
     *fitter = created;
     if (!created) return FGM_ERROR_MEMORY;
-    created->memory = fgm_allocate(work + parameters * (9 + 4 * HISTORY));
+    created->memory = fgm_allocate(work + parameters * (10 + 4 * HISTORY));
     if (!created->memory || fgm_mixture_allocate(&created->current, max_components, d) != FGM_OK ||
         fgm_mixture_allocate(&created->next, max_components, d) != FGM_OK) {
         fgm_fitter_destroy(created);
         *fitter = NULL;
         return FGM_ERROR_MEMORY;
     }
-    double **pieces[] = {&created->pack,           &created->moments,           &created->theta,
-                         &created->image,          &created->residual,          &created->metric,
-                         &created->previous_image, &created->previous_residual, &created->step};
+    double **pieces[] = {&created->pack,     &created->moments, &created->theta,          &created->image,
+                         &created->residual, &created->metric,  &created->previous_image, &created->previous_residual,
+                         &created->step,     &created->target};
     created->work = created->memory;
     double *next = created->memory + work;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i, next += parameters) *pieces[i] = next;
@@ -66,6 +80,7 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
 void fgm_fitter_destroy(fgm_fitter *fitter) {
     if (!fitter) return;
     fgm_release(fitter->memory);
+    fgm_release(fitter->information_memory);
     fgm_mixture_release(&fitter->current);
     fgm_mixture_release(&fitter->next);
     free(fitter);
@@ -165,6 +180,33 @@ static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_
         }
     }
     *log_likelihood = (sum[0] + sum[1]) / training->total_weight;
+    return FGM_OK;
+}
+
+/* The information at a mixture, not yet factorised: into the fitter's own. */
+static int find_information(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor) {
+    int k = mixture->n_components, d = mixture->d;
+    size_t padded = fgm_padded(k * FGM_PACK_STRIDE(d)), information_size = fgm_information_size(k, d);
+    size_t size = information_size + fgm_score_work_size(k, d);
+    if (size > fitter->information_size) {
+        fgm_release(fitter->information_memory);
+        fitter->information_size = 0;
+        fitter->information_memory = fgm_allocate(size);
+        if (!fitter->information_memory) return FGM_ERROR_MEMORY;
+        fitter->information_size = size;
+    }
+    fgm_information_place(&fitter->information, k, d, fitter->information_memory);
+    fgm_pack(mixture, fitter->pack);
+    int64_t chunk_rows = (int64_t)(CHUNK_WORK / (double)(padded * padded)) / 1024 * 1024 + 1024;
+    for (int part = 0; part < training->n_parts; ++part) {
+        fgm_samples samples = training->parts[part];
+        for (int64_t first = 0; first < samples.n; first += chunk_rows) {
+            fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
+            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, fitter->information.matrix, fitter->information_memory + information_size);
+            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * (double)padded));
+        }
+    }
+    fgm_information_complete(&fitter->information, mixture, training->total_weight);
     return FGM_OK;
 }
 
@@ -369,34 +411,71 @@ static int fit_single(fgm_fitter *fitter, const fgm_training *training, const fg
     return FGM_OK;
 }
 
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
-           fgm_mixture *mixture, fgm_fit_outcome *outcome) {
-    if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
-    size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
-    double best = -INFINITY;
-    int depth = 0, slot = 0;
-    bool accelerated = false, have_previous = false;
+/* ---- the fit -------------------------------------------------------------------------------------------------------------------- */
+
+/* The best point so far is mixture, its EM image the fitter's next; theta and residual belong to it. The fitter's current is what is tried. */
+typedef struct fit {
+    const fgm_training *training;
+    const fgm_fit_settings *settings;
+    fgm_monitor *monitor;
+    fgm_mixture *mixture;
+    fgm_fit_outcome *outcome;
+    size_t parameters;
+} fit;
+
+static fit begin(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, fgm_monitor *monitor, fgm_mixture *mixture,
+                 fgm_fit_outcome *outcome) {
     fgm_mixture_copy(&fitter->current, mixture);
-    outcome->converged = false;
-    outcome->log_likelihood = outcome->objective = -INFINITY;
-    for (outcome->n_iter = 1; outcome->n_iter <= max_iter; ++outcome->n_iter) {
-        double log_likelihood;
-        FGM_TRY(run_pass(fitter, training, &fitter->current, monitor, &log_likelihood));
-        double objective = log_likelihood - prior_penalty(mixture->n_components, mixture->d, fitter->pack, settings->prior) / training->total_weight;
-        if (accelerated && !(objective >= best - 1e-14 * fabs(best))) {
+    *outcome = (fgm_fit_outcome){.log_likelihood = -INFINITY, .objective = -INFINITY};
+    return (fit){training, settings, monitor, mixture, outcome, (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d)};
+}
+
+/* A pass at current, which becomes the best point where its objective is not lower. */
+static int try_current(fgm_fitter *fitter, const fit *state, bool *accepted) {
+    double log_likelihood;
+    FGM_TRY(run_pass(fitter, state->training, &fitter->current, state->monitor, &log_likelihood));
+    ++state->outcome->n_iter;
+    double penalty = prior_penalty(state->mixture->n_components, state->mixture->d, fitter->pack, state->settings->prior);
+    double objective = log_likelihood - penalty / state->training->total_weight, best = state->outcome->objective;
+    *accepted = best == -INFINITY || objective >= best - 1e-14 * fabs(best);
+    if (!*accepted) return FGM_OK;
+    state->outcome->objective = objective;
+    state->outcome->log_likelihood = log_likelihood;
+    fgm_mixture_copy(state->mixture, &fitter->current);
+    maximise(&fitter->current, fitter->moments, state->training->total_weight, state->settings, &fitter->next);
+    to_vector(&fitter->current, fitter->theta);
+    to_vector(&fitter->next, fitter->image);
+    for (size_t p = 0; p < state->parameters; ++p) fitter->residual[p] = fitter->image[p] - fitter->theta[p];
+    return FGM_OK;
+}
+
+/* current = the best point + step; false where that is no mixture above the floor. */
+static bool take_step(fgm_fitter *fitter, const fit *state) {
+    for (size_t p = 0; p < state->parameters; ++p) fitter->target[p] = fitter->theta[p] + fitter->step[p];
+    return from_vector(fitter->target, state->settings->floor, &fitter->current);
+}
+
+/* EM, accelerated. With an information, of a fit nearby, its Newton step takes the place of the EM step. */
+static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_information *information, double tol, int max_iter) {
+    size_t parameters = state->parameters;
+    int depth = 0, slot = 0;
+    bool have_previous = false;
+    while (state->outcome->n_iter < max_iter) {
+        bool accepted;
+        FGM_TRY(try_current(fitter, state, &accepted));
+        if (!accepted) {
             /* Overshot: back to the EM step of the last good point, which cannot lower the likelihood. */
             fgm_mixture_copy(&fitter->current, &fitter->next);
-            accelerated = have_previous = false;
+            have_previous = false;
             depth = slot = 0;
             continue;
         }
-        best = outcome->objective = objective;
-        fgm_mixture_copy(mixture, &fitter->current);
-        outcome->log_likelihood = log_likelihood;
-        maximise(&fitter->current, fitter->moments, training->total_weight, settings, &fitter->next);
-        to_vector(&fitter->current, fitter->theta);
-        to_vector(&fitter->next, fitter->image);
-        for (size_t p = 0; p < parameters; ++p) fitter->residual[p] = fitter->image[p] - fitter->theta[p];
+        double newton_gain = 0.0;
+        if (information) {
+            newton_gain = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+            memcpy(fitter->residual, fitter->step, parameters * sizeof(double));
+            for (size_t p = 0; p < parameters; ++p) fitter->image[p] = fitter->theta[p] + fitter->step[p];
+        }
         fill_metric(&fitter->next, fitter->metric);
         if (have_previous) {
             remember(fitter, parameters, slot);
@@ -406,17 +485,93 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
         anderson_step(fitter, parameters, depth, (slot + HISTORY - 1) % HISTORY);
         double em_gain = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
         double left = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->step);
-        if (em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {
-            outcome->converged = true;
+        if (information ? newton_gain < tol : em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {
+            state->outcome->converged = true;
             return FGM_OK;
         }
         memcpy(fitter->previous_image, fitter->image, parameters * sizeof(double));
         memcpy(fitter->previous_residual, fitter->residual, parameters * sizeof(double));
         have_previous = true;
-        for (size_t p = 0; p < parameters; ++p) fitter->theta[p] += fitter->step[p];
-        accelerated = depth > 0 && from_vector(fitter->theta, settings->floor, &fitter->current);
-        if (!accelerated) fgm_mixture_copy(&fitter->current, &fitter->next);
+        if ((depth == 0 && !information) || !take_step(fitter, state)) fgm_mixture_copy(&fitter->current, &fitter->next);
     }
-    outcome->n_iter = max_iter;
+    return FGM_OK;
+}
+
+/* With at least this damping; returns what it took. The matrix, scaled by the complete information, is at most one, so little is ever needed. */
+static double factorise_damped(fgm_information *information, double damping) {
+    while (!fgm_information_factorise(information, damping) && damping < 1e9) damping = fmax(LEAST_DAMPING, 2.0 * damping);
+    return damping;
+}
+
+/* Newton's method from the best point on, damped (Levenberg 1944) where the information is not positive definite or a step fails. */
+static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter) {
+    bool accepted;
+    double damping = 0.0, expected = INFINITY;
+    int most = state->outcome->n_iter + NEWTON_PASSES < max_iter ? state->outcome->n_iter + NEWTON_PASSES : max_iter, failures = 0;
+    fgm_information *information = &fitter->information;
+    fgm_mixture_copy(&fitter->current, state->mixture);
+    state->outcome->converged = false;
+    FGM_TRY(try_current(fitter, state, &accepted));
+    while (state->outcome->n_iter < most) {
+        double left = expected;
+        if (accepted && expected < INFINITY) left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+        if (accepted && !(left < OUTDATED * expected)) {
+            FGM_TRY(find_information(fitter, state->training, state->mixture, state->monitor));
+            if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
+        } else if (!accepted) {
+            damping = fmax(LEAST_DAMPING, 5.0 * damping);
+        }
+        if (!accepted || !(left < OUTDATED * expected)) {
+            damping = factorise_damped(information, damping);
+            left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+        }
+        if (left < tol && damping > 0.0) { /* perhaps only for the damping */
+            damping = fgm_information_factorise(information, 0.0) ? 0.0 : damping;
+            if (damping == 0.0) left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+        }
+        if (left < tol) {
+            state->outcome->converged = true;
+            return FGM_OK;
+        }
+        failures = accepted ? 0 : failures + 1;
+        expected = left;
+        accepted = false;
+        if (failures > 4) {
+            fgm_mixture_copy(&fitter->current, &fitter->next);
+        } else if (!take_step(fitter, state)) {
+            continue;
+        }
+        FGM_TRY(try_current(fitter, state, &accepted));
+    }
+    return FGM_OK;
+}
+
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_information *information, double tol,
+           int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
+    fit state = begin(fitter, training, settings, monitor, mixture, outcome);
+    return accelerate(fitter, &state, information, tol, max_iter);
+}
+
+static bool has_information(const fgm_mixture *mixture) {
+    return mixture->n_components > 1 && mixture->n_components * FGM_PACK_STRIDE(mixture->d) <= NEWTON_PARAMETERS;
+}
+
+int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
+                 fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
+    fit state = begin(fitter, training, settings, monitor, mixture, outcome);
+    bool informed = has_information(mixture);
+    FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > NEWTON_FROM ? NEWTON_FROM : max_iter));
+    return informed ? polish(fitter, &state, NEWTON_TOL * tol, max_iter) : FGM_OK;
+}
+
+int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+               const fgm_information **information) {
+    *information = NULL;
+    if (!has_information(mixture)) return FGM_OK;
+    FGM_TRY(find_information(fitter, training, mixture, monitor));
+    factorise_damped(&fitter->information, CHORD_DAMPING);
+    *information = &fitter->information;
     return FGM_OK;
 }

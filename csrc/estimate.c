@@ -225,6 +225,19 @@ static int fit_all(const fgm_prepared *prepared, const fgm_options *options, uin
                                             &result->plug_in, &result->integration_error);
 }
 
+/* Replicates, helped by the information at the fit that they start from. */
+static int run_informed(fgm_bootstrap *bootstrap) {
+    fgm_samples samples = bootstrap->prepared->samples;
+    fgm_training training = fgm_training_of(samples);
+    fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, 1);
+    fgm_fitter *fitter;
+    FGM_TRY(fgm_fitter_create(&fitter, bootstrap->mixture->n_components, samples.d));
+    int status = fgm_inform(fitter, &training, bootstrap->mixture, &monitor, &bootstrap->information);
+    if (status == FGM_OK) status = fgm_run_bootstrap(bootstrap);
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
 static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, int n_components, const double *weights,
                          const double *means, const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
     bool identity = options->marginals == FGM_MARGINALS_NONE;
@@ -246,7 +259,7 @@ static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *option
             .centres = centres,
             .count = count,
         };
-        status = fgm_run_bootstrap(&bootstrap);
+        status = run_informed(&bootstrap);
     }
     fgm_mixture_release(&mixture);
     return status;

@@ -274,6 +274,82 @@ static void block_moments(int d, block samples, const double *parameters, const 
     }
 }
 
+/* ---- missing information ------------------------------------------------------------------------------------------------------ */
+
+/* Rows of scores that stand together: for each component 1, z_i, z_i z_j - delta_ij of its standardised z, times a factor for each sample. */
+static void block_scores(int d, int size, const double *whitened /* (d, stride): z / sqrt 2 */, const double *factor /* (size) */, int stride,
+                         double *scores /* (1 + d + d(d+1)/2, stride) */) {
+    double *first = scores + stride, *second = first + d * stride;
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec scale = vec_load(factor + b);
+        vec_store(scores + b, scale);
+        for (int i = 0; i < d; ++i) {
+            vec z = vec_load(whitened + i * stride + b), scaled = scale * z;
+            vec_store(first + i * stride + b, 1.41421356237309504880 * scaled);
+            for (int j = 0; j < i; ++j) vec_store(second + (FGM_TRIANGLE(i) + j) * stride + b, 2.0 * scaled * vec_load(whitened + j * stride + b));
+            vec_store(second + (FGM_TRIANGLE(i) + i) * stride + b, 2.0 * scaled * z - scale);
+        }
+    }
+}
+
+/* Adds sign times the products of four rows and four columns, summed over a block, to a square of a matrix. */
+FGM_INLINE void add_products(const double sign, int size, const double *rows /* (4, stride) */, const double *columns /* (4, stride) */, int stride,
+                             double *matrix /* (4, matrix_stride) */, size_t matrix_stride, int n_rows, int n_columns) {
+    vec sums[4][4];
+    for (int r = 0; r < 4; ++r) {
+        for (int c = 0; c < 4; ++c) sums[r][c] = vec_fill(0.0);
+    }
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec right[4];
+        for (int c = 0; c < 4; ++c) right[c] = vec_load(columns + c * stride + b);
+        for (int r = 0; r < 4; ++r) {
+            vec left = vec_load(rows + r * stride + b);
+            for (int c = 0; c < 4; ++c) sums[r][c] += left * right[c];
+        }
+    }
+    for (int r = 0; r < n_rows; ++r) {
+        for (int c = 0; c < n_columns; ++c) matrix[(size_t)r * matrix_stride + (size_t)c] += sign * vec_sum(sums[r][c]);
+    }
+}
+
+static void missing_information(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work) {
+    int d = samples.d, q = FGM_PACK_STRIDE(d), padded_q = (int)fgm_padded(q), parameters = n_components * q;
+    size_t padded = fgm_padded(parameters);
+    block_memory memory = divide_memory(n_components, d, work);
+    memory.size = memory.size < FGM_SCORE_BLOCK ? memory.size : FGM_SCORE_BLOCK;
+    double *whitened = work + fgm_work_size(n_components, d), *root = whitened + d * FGM_SCORE_BLOCK, *factor = root + FGM_SCORE_BLOCK;
+    double *alone = factor + FGM_SCORE_BLOCK, *scores = alone + padded_q * FGM_SCORE_BLOCK;
+    memset(alone, 0, ((size_t)padded_q + padded + (size_t)padded_q) * FGM_SCORE_BLOCK * sizeof *alone);
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        for (int k = 0; k < n_components; ++k) terms_general(d, taken, pack + k * q, memory.terms + k * memory.size, whitened, FGM_SCORE_BLOCK);
+        block_normalise(n_components, taken, memory);
+        for (int b = 0; b < taken.size; ++b) root[b] = sqrt(taken.weights[b]);
+        for (int k = 0; k < n_components; ++k) {
+            double *own = scores + (size_t)k * (size_t)q * FGM_SCORE_BLOCK;
+            const double *terms = memory.terms + k * memory.size;
+            /* z again: keeping it for all components would take the room of the scores. */
+            terms_general(d, taken, pack + k * q, factor, whitened, FGM_SCORE_BLOCK);
+            for (int b = 0; b < taken.size; ++b) factor[b] = root[b] > 0.0 ? terms[b] * memory.scale[b] / root[b] : 0.0;
+            block_scores(d, taken.size, whitened, factor, FGM_SCORE_BLOCK, own);
+            block_scores(d, taken.size, whitened, root, FGM_SCORE_BLOCK, alone);
+            double *square = matrix + (size_t)k * (size_t)q * (padded + 1);
+            for (int i = 0; i < q; i += 4) {
+                for (int j = 0; j <= i + 3 && j < q; j += 4) {
+                    add_products(1.0, taken.size, alone + i * FGM_SCORE_BLOCK, own + j * FGM_SCORE_BLOCK, FGM_SCORE_BLOCK,
+                                 square + (size_t)i * padded + j, padded, q - i < 4 ? q - i : 4, q - j < 4 ? q - j : 4);
+                }
+            }
+        }
+        for (int i = 0; i < parameters; i += 4) {
+            for (int j = 0; j <= i; j += 4) {
+                add_products(-1.0, taken.size, scores + i * FGM_SCORE_BLOCK, scores + j * FGM_SCORE_BLOCK, FGM_SCORE_BLOCK,
+                             matrix + (size_t)i * padded + j, padded, 4, 4);
+            }
+        }
+    }
+}
+
 /* ---- the table --------------------------------------------------------------------------------------------------------------- */
 
 /* Neumaier's sum: pair[0] the sum, pair[1] what rounding took from it. */
@@ -359,5 +435,5 @@ static void apply_log(int64_t n, const double *in, double *out) { apply(1, n, in
 #define FGM_STRINGIFY(x) FGM_STRINGIFY_(x)
 
 const fgm_kernels JOIN(fgm_kernels_, FGM_TIER) = {
-    FGM_STRINGIFY(FGM_TIER), em_pass, log_density, component_log_density, apply_exp, apply_log,
+    FGM_STRINGIFY(FGM_TIER), em_pass, missing_information, log_density, component_log_density, apply_exp, apply_log,
 };

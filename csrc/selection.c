@@ -141,8 +141,8 @@ static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess
     if (status == FGM_OK) status = fgm_mixture_allocate(&selection->mixture, k, state->samples.d);
     if (status == FGM_OK) {
         fgm_mixture_copy(&selection->mixture, start);
-        status = fgm_em(fitter, &training, state->settings, state->settings->tol, state->settings->options->max_iter, monitor, &selection->mixture,
-                        &selection->outcome);
+        status = fgm_maximise(fitter, &training, state->settings, state->settings->tol, state->settings->options->max_iter, monitor,
+                              &selection->mixture, &selection->outcome);
         if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
     }
     fgm_fitter_destroy(fitter);

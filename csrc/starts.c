@@ -335,31 +335,58 @@ static fgm_training shorten(const fgm_training *training) {
     return shorter;
 }
 
-int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
-                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
-    int attempts = mixture->n_components == 1 ? 1 : settings->options->n_inits, passes = settings->selection_passes;
-    if (attempts == 1) {
-        FGM_TRY(fgm_start(training, settings, key, 0, previous, mixture));
-        return fgm_em(fitter, training, settings, settings->selection_tol, passes, monitor, mixture, outcome);
+/* The nearest multiple of 2^-20 times the scale, of which the power of two counts. */
+static double round_to(double value, double scale) {
+    int exponent;
+    frexp(scale, &exponent);
+    return ldexp(nearbyint(ldexp(value, 20 - exponent)), exponent - 20);
+}
+
+/* To six digits of each component's own scale. Fits amplify rounding, and here each begins where another ended: so it begins at the same bits
+ * wherever that was the same but for rounding. */
+static void round_mixture(fgm_mixture *mixture) {
+    int d = mixture->d;
+    double total = 0.0;
+    for (int k = 0; k < mixture->n_components; ++k) {
+        double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        total += mixture->weights[k] = round_to(mixture->weights[k], mixture->weights[k]);
+        for (int i = 0; i < d; ++i) {
+            double scale = factor[FGM_TRIANGLE(i) + i];
+            mixture->means[k * d + i] = round_to(mixture->means[k * d + i], scale);
+            for (int j = 0; j <= i; ++j) factor[FGM_TRIANGLE(i) + j] = round_to(factor[FGM_TRIANGLE(i) + j], scale);
+        }
     }
+    for (int k = 0; k < mixture->n_components; ++k) mixture->weights[k] /= total;
+}
+
+/* The best of the starting points after some passes. */
+static int choose_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
+                        fgm_monitor *monitor, fgm_mixture *mixture) {
+    if (mixture->n_components == 1 || settings->options->n_inits == 1) return fgm_start(training, settings, key, 0, previous, mixture);
     fgm_mixture attempt;
     FGM_TRY(fgm_mixture_allocate(&attempt, mixture->n_components, mixture->d));
     fgm_training shorter = shorten(training);
+    fgm_fit_outcome outcome;
     double best = -INFINITY;
-    int status = FGM_OK;
-    for (int i = 0; i < attempts && status == FGM_OK; ++i) {
+    int status = FGM_OK, passes = settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
+    for (int i = 0; i < settings->options->n_inits && status == FGM_OK; ++i) {
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
-        if (status == FGM_OK) {
-            status = fgm_em(fitter, &shorter, settings, settings->selection_tol, passes < SHORT_PASSES ? passes : SHORT_PASSES, monitor, &attempt,
-                            outcome);
-        }
-        if (status == FGM_OK && (i == 0 || outcome->objective > best)) {
-            best = outcome->objective;
+        if (status == FGM_OK) status = fgm_em(fitter, &shorter, settings, NULL, settings->selection_tol, passes, monitor, &attempt, &outcome);
+        if (status == FGM_OK && (i == 0 || outcome.objective > best)) {
+            best = outcome.objective;
             fgm_mixture_copy(mixture, &attempt);
         }
     }
     fgm_mixture_release(&attempt);
-    if (status != FGM_OK) return status;
-    return fgm_em(fitter, training, settings, settings->selection_tol, passes, monitor, mixture, outcome);
+    return status;
+}
+
+int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
+                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    FGM_TRY(choose_start(fitter, training, settings, key, previous, monitor, mixture));
+    if (mixture->n_components > 1) round_mixture(mixture);
+    FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, settings->selection_passes, monitor, mixture, outcome));
+    if (mixture->n_components > 1) round_mixture(mixture);
+    return FGM_OK;
 }

@@ -12,6 +12,7 @@
 #ifndef FGM_VECMATH_H
 #define FGM_VECMATH_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 

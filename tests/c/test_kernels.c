@@ -248,6 +248,49 @@ static void test_em_pass(const bench *b, bool weighted, const char *name) {
     free(exact);
 }
 
+/* The covariance of (1{k} u_k), u = (1, y, y_i y_j - delta_ij), y = sqrt(2) z, under the responsibilities, summed over samples. */
+static void test_missing_information(const bench *b, bool weighted, const char *name) {
+    int q = FGM_PACK_STRIDE(b->d), parameters = b->k * q;
+    size_t padded = fgm_padded(parameters);
+    fgm_samples samples = {b->n, b->n, b->d, b->columns, weighted ? b->weights : NULL};
+    double *matrix = numbers(padded * padded), *work = numbers(fgm_score_work_size(b->k, b->d));
+    for (size_t i = 0; i < padded * padded; ++i) matrix[i] = 1.0; /* the kernel adds */
+    fgm_get_kernels()->missing_information(b->k, b->pack, samples, matrix, work);
+    long double *exact = calloc((size_t)(2 * parameters * parameters), sizeof *exact), *sizes = exact + parameters * parameters;
+    long double *score = malloc((size_t)parameters * sizeof *score), shares[32], z[32 * FGM_MAX_DIMENSION], bound;
+    for (int64_t row = 0; row < b->n; ++row) {
+        long double weight = weighted ? b->weights[row] : 1.0L;
+        plain_log_density(b, row, shares, z, &bound);
+        for (int k = 0; k < b->k; ++k) {
+            long double *own = score + k * q;
+            *own++ = 1.0L;
+            for (int i = 0; i < b->d; ++i) *own++ = sqrtl(2.0L) * z[k * b->d + i];
+            for (int i = 0; i < b->d; ++i) {
+                for (int j = 0; j <= i; ++j) *own++ = 2.0L * z[k * b->d + i] * z[k * b->d + j] - (i == j ? 1.0L : 0.0L);
+            }
+        }
+        for (int i = 0; i < parameters; ++i) {
+            for (int j = 0; j <= i; ++j) {
+                long double joint = weight * shares[i / q] * score[i] * score[j], apart = shares[j / q];
+                exact[i * parameters + j] += (i / q == j / q ? joint : 0.0L) - joint * apart;
+                sizes[i * parameters + j] += (1.0L + bound / UNIT) * fabsl(joint) * (i / q == j / q ? 1.0L : apart);
+            }
+        }
+    }
+    long double worst = 0.0L;
+    for (int i = 0; i < parameters; ++i) {
+        for (int j = 0; j <= i; ++j) {
+            long double off = fabsl(matrix[(size_t)i * padded + (size_t)j] - 1.0L - exact[i * parameters + j]);
+            worst = fmaxl(worst, off / (UNIT * (1.0L + 40.0L * sizes[i * parameters + j])));
+        }
+    }
+    check(worst <= (long double)b->n, "missing information, %s: %.3Lg roundings", name, worst);
+    free(matrix);
+    free(work);
+    free(exact);
+    free(score);
+}
+
 static void test_shape(int k, int d, int64_t n) {
     char name[64];
     snprintf(name, sizeof name, "K=%d, d=%d, n=%d", k, d, (int)n);
@@ -255,6 +298,10 @@ static void test_shape(int k, int d, int64_t n) {
     test_densities(&b, name);
     test_em_pass(&b, false, name);
     test_em_pass(&b, true, name);
+    if (k * FGM_PACK_STRIDE(d) <= 100) {
+        test_missing_information(&b, false, name);
+        test_missing_information(&b, true, name);
+    }
     take_down(&b);
 }
 

@@ -1,0 +1,130 @@
+/* The observed information of a mixture's parameters, and the Newton step that it gives.
+ *
+ * In the coordinates of a component of mean mu and factor L, mu' = mu + L m and L' = L (I + T) with T lower triangular, the score of a row
+ * is u = (1, z, z_i z_j - delta_ij), z = L^-1 (x - mu). The information of the complete data is diagonal there,
+ *   D = w (1, 1, .., 1, 2 on the diagonal of T),
+ * and what is lost by not seeing the components is the mean of the covariance of (1{k} u_k) under the responsibilities r of a row (Louis 1982),
+ *   C_kl = E[(delta_kl r_k - r_k r_l) u_k u_l^T].
+ * D^-1 C is the rate matrix of EM (Dempster, Laird and Rubin 1977), so with f the EM step, (D - C)^-1 D f is the Newton step to where f = 0. It is
+ * exact where f = 0 and needs no derivative of the prior or of the floor, which f knows; they change C by a part in the rows of a component.
+ */
+#include "core.h"
+
+#include <math.h>
+#include <string.h>
+
+#define SMALLEST_PIVOT 1e-9 /* of the scaled information: EM would need as many passes as its inverse */
+
+size_t fgm_information_size(int n_components, int d) {
+    size_t parameters = fgm_padded(n_components * FGM_PACK_STRIDE(d));
+    return parameters * (parameters + 2);
+}
+
+void fgm_information_place(fgm_information *information, int n_components, int d, double *memory) {
+    size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d));
+    *information = (fgm_information){n_components, d, memory, memory + padded * padded, memory + padded * (padded + 1)};
+    memset(memory, 0, padded * padded * sizeof *memory);
+}
+
+void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight) {
+    int d = mixture->d, stride = FGM_PACK_STRIDE(d);
+    size_t parameters = (size_t)(mixture->n_components * stride), padded = fgm_padded((int)parameters);
+    double *root = information->root;
+    for (int k = 0; k < mixture->n_components; ++k) {
+        double complete = sqrt(fmax(mixture->weights[k], 1e-300));
+        for (int p = 0; p < stride; ++p) root[k * stride + p] = complete;
+        for (int i = 0; i < d; ++i) root[k * stride + 1 + d + FGM_TRIANGLE(i) + i] = complete * sqrt(2.0);
+    }
+    for (size_t i = 0; i < parameters; ++i) {
+        double *row = information->matrix + i * padded;
+        for (size_t j = 0; j <= i; ++j) row[j] = (i == j ? 1.0 : 0.0) - row[j] / (total_weight * root[i] * root[j]);
+        information->diagonal[i] = row[i];
+    }
+}
+
+/* The factor's transpose goes to the upper triangle, so that the inner loops run along rows. */
+bool fgm_information_factorise(fgm_information *information, double damping) {
+    size_t n = (size_t)(information->n_components * FGM_PACK_STRIDE(information->d)), stride = fgm_padded((int)n);
+    double *matrix = information->matrix;
+    for (size_t i = 0; i < n; ++i) {
+        for (size_t j = 0; j < i; ++j) matrix[j * stride + i] = matrix[i * stride + j];
+        matrix[i * stride + i] = information->diagonal[i] + damping;
+    }
+    for (size_t k = 0; k < n; ++k) {
+        double *row = matrix + k * stride;
+        if (!(row[k] > SMALLEST_PIVOT)) return false;
+        double scale = 1.0 / sqrt(row[k]);
+        for (size_t j = k; j < n; ++j) row[j] *= scale;
+        for (size_t i = k + 1; i < n; ++i) {
+            double factor = row[i], *below = matrix + i * stride;
+            if (factor == 0.0) continue;
+            for (size_t j = i; j < n; ++j) below[j] -= factor * row[j];
+        }
+    }
+    return true;
+}
+
+/* A change of (log w, mu, L with log diagonal) in the local coordinates of each component. */
+static void to_local(const fgm_mixture *mixture, const double *step, double *local) {
+    int d = mixture->d;
+    for (int k = 0; k < mixture->n_components; ++k, step += FGM_PACK_STRIDE(d), local += FGM_PACK_STRIDE(d)) {
+        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d), *change = step + 1 + d;
+        double *mean = local + 1, *turn = mean + d;
+        local[0] = step[0];
+        for (int i = 0; i < d; ++i) {
+            const double *row = factor + FGM_TRIANGLE(i);
+            double inverse = 1.0 / row[i];
+            mean[i] = step[1 + i];
+            for (int m = 0; m < i; ++m) mean[i] -= row[m] * mean[m];
+            mean[i] *= inverse;
+            for (int j = 0; j < i; ++j) {
+                double sum = change[FGM_TRIANGLE(i) + j];
+                for (int m = j; m < i; ++m) sum -= row[m] * turn[FGM_TRIANGLE(m) + j];
+                turn[FGM_TRIANGLE(i) + j] = sum * inverse;
+            }
+            turn[FGM_TRIANGLE(i) + i] = change[FGM_TRIANGLE(i) + i];
+        }
+    }
+}
+
+/* Back, in place: rows from the last up, since each needs the ones above. */
+static void from_local(const fgm_mixture *mixture, double *change /* (K, 1 + d + d(d+1)/2) */) {
+    int d = mixture->d;
+    for (int k = 0; k < mixture->n_components; ++k, change += FGM_PACK_STRIDE(d)) {
+        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        double *mean = change + 1, *turn = mean + d;
+        for (int i = d - 1; i >= 0; --i) {
+            const double *row = factor + FGM_TRIANGLE(i);
+            double sum = 0.0;
+            for (int m = 0; m <= i; ++m) sum += row[m] * mean[m];
+            mean[i] = sum;
+            for (int j = 0; j < i; ++j) {
+                sum = 0.0;
+                for (int m = j; m <= i; ++m) sum += row[m] * turn[FGM_TRIANGLE(m) + j];
+                turn[FGM_TRIANGLE(i) + j] = sum;
+            }
+        }
+    }
+}
+
+double fgm_newton_step(const fgm_information *information, const fgm_mixture *at, const double *residual, double *step) {
+    size_t n = (size_t)(at->n_components * FGM_PACK_STRIDE(at->d)), padded = fgm_padded((int)n);
+    const double *upper = information->matrix, *root = information->root;
+    double left = 0.0;
+    to_local(at, residual, step);
+    for (size_t i = 0; i < n; ++i) step[i] *= root[i];
+    for (size_t i = 0; i < n; ++i) {
+        const double *row = upper + i * padded;
+        step[i] /= row[i];
+        left += step[i] * step[i];
+        for (size_t j = i + 1; j < n; ++j) step[j] -= row[j] * step[i];
+    }
+    for (size_t i = n; i-- > 0;) {
+        const double *row = upper + i * padded;
+        for (size_t j = i + 1; j < n; ++j) step[i] -= row[j] * step[j];
+        step[i] /= row[i];
+    }
+    for (size_t i = 0; i < n; ++i) step[i] /= root[i];
+    from_local(at, step);
+    return 0.5 * left;
+}
