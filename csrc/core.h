@@ -175,16 +175,16 @@ void fgm_fitter_destroy(fgm_fitter *fitter);
 /* The observed information of a mixture's parameters, factorised: it turns an EM step into a Newton step. See information.c. */
 typedef struct fgm_information {
     int n_components, d;
+    double *memory;
+    size_t capacity;  /* doubles of memory */
     double *matrix;   /* (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)): lower triangle scaled by the complete information, upper its factor */
     double *diagonal; /* (p): of the matrix */
     double *root;     /* (p): roots of the complete information */
 } fgm_information;
 
-/* Doubles of memory. */
-size_t fgm_information_size(int n_components, int d);
-
-/* Lays out the fields in memory; the matrix is zero. */
-void fgm_information_place(fgm_information *information, int n_components, int d, double *memory);
+/* For that many components: the matrix is zero. Memory that is large enough is used again. */
+int fgm_information_prepare(fgm_information *information, int n_components, int d);
+void fgm_information_release(fgm_information *information);
 
 /* The matrix holds what the samples, of that weight, lack; now it becomes the information at the mixture. */
 void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight);
@@ -202,7 +202,7 @@ typedef struct fgm_fit_outcome {
     bool converged;
 } fgm_fit_outcome;
 
-/* EM from mixture, which becomes the fit. information: of a fit nearby, which saves passes, or NULL. */
+/* EM from mixture, which becomes the fit. information: of a fit nearby, which saves passes; NULL or empty: none. */
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_information *information, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
@@ -210,9 +210,9 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
                  fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
-/* The information at a fit, damped so that fits to replicates can use it, in the fitter's memory; *information is NULL where it is too large. */
-int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
-               const fgm_information **information);
+/* The information at a fit, damped so that fits to replicates can use it. To be released. Where it would be too large, or there is one component, it
+ * stays empty, which fgm_em takes as none. */
+int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_information *information);
 
 /* Weighted mean log-density of samples, and their total weight. */
 int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);

@@ -44,9 +44,9 @@ struct fgm_fitter {
     double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step, *target; /* (parameters) each */
     double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
     fgm_mixture current, next;
-    fgm_information information; /* in a block of its own, made where first needed */
-    double *information_memory;
-    size_t information_size;
+    fgm_information information;
+    double *score_work; /* of score_work_size, made where first needed */
+    size_t score_work_size;
 };
 
 int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
@@ -80,7 +80,8 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
 void fgm_fitter_destroy(fgm_fitter *fitter) {
     if (!fitter) return;
     fgm_release(fitter->memory);
-    fgm_release(fitter->information_memory);
+    fgm_release(fitter->score_work);
+    fgm_information_release(&fitter->information);
     fgm_mixture_release(&fitter->current);
     fgm_mixture_release(&fitter->next);
     free(fitter);
@@ -183,30 +184,29 @@ static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_
     return FGM_OK;
 }
 
-/* The information at a mixture, not yet factorised: into the fitter's own. */
-static int find_information(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor) {
+/* The information at a mixture, not yet factorised. */
+static int find_information(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+                            fgm_information *information) {
     int k = mixture->n_components, d = mixture->d;
-    size_t padded = fgm_padded(k * FGM_PACK_STRIDE(d)), information_size = fgm_information_size(k, d);
-    size_t size = information_size + fgm_score_work_size(k, d);
-    if (size > fitter->information_size) {
-        fgm_release(fitter->information_memory);
-        fitter->information_size = 0;
-        fitter->information_memory = fgm_allocate(size);
-        if (!fitter->information_memory) return FGM_ERROR_MEMORY;
-        fitter->information_size = size;
+    size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d)), work_size = fgm_score_work_size(k, d);
+    FGM_TRY(fgm_information_prepare(information, k, d));
+    if (work_size > fitter->score_work_size) {
+        fgm_release(fitter->score_work);
+        fitter->score_work = fgm_allocate(work_size);
+        fitter->score_work_size = fitter->score_work ? work_size : 0;
+        if (!fitter->score_work) return FGM_ERROR_MEMORY;
     }
-    fgm_information_place(&fitter->information, k, d, fitter->information_memory);
     fgm_pack(mixture, fitter->pack);
-    int64_t chunk_rows = (int64_t)(CHUNK_WORK / (double)(padded * padded)) / 1024 * 1024 + 1024;
+    int64_t chunk_rows = (int64_t)(CHUNK_WORK / (double)(parameters * parameters)) / 1024 * 1024 + 1024;
     for (int part = 0; part < training->n_parts; ++part) {
         fgm_samples samples = training->parts[part];
         for (int64_t first = 0; first < samples.n; first += chunk_rows) {
             fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
-            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, fitter->information.matrix, fitter->information_memory + information_size);
-            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * (double)padded));
+            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, information->matrix, fitter->score_work);
+            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * (double)parameters));
         }
     }
-    fgm_information_complete(&fitter->information, mixture, training->total_weight);
+    fgm_information_complete(information, mixture, training->total_weight);
     return FGM_OK;
 }
 
@@ -516,7 +516,7 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter
         double left = expected;
         if (accepted && expected < INFINITY) left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
         if (accepted && !(left < OUTDATED * expected)) {
-            FGM_TRY(find_information(fitter, state->training, state->mixture, state->monitor));
+            FGM_TRY(find_information(fitter, state->training, state->mixture, state->monitor, information));
             if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
         } else if (!accepted) {
             damping = fmax(LEAST_DAMPING, 5.0 * damping);
@@ -550,7 +550,7 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    return accelerate(fitter, &state, information, tol, max_iter);
+    return accelerate(fitter, &state, information && information->memory ? information : NULL, tol, max_iter);
 }
 
 static bool has_information(const fgm_mixture *mixture) {
@@ -566,12 +566,14 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
     return informed ? polish(fitter, &state, NEWTON_TOL * tol, max_iter) : FGM_OK;
 }
 
-int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
-               const fgm_information **information) {
-    *information = NULL;
+int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_information *information) {
+    memset(information, 0, sizeof *information);
     if (!has_information(mixture)) return FGM_OK;
-    FGM_TRY(find_information(fitter, training, mixture, monitor));
-    factorise_damped(&fitter->information, CHORD_DAMPING);
-    *information = &fitter->information;
-    return FGM_OK;
+    int status = find_information(fitter, training, mixture, monitor, information);
+    if (status == FGM_OK) {
+        factorise_damped(information, CHORD_DAMPING);
+    } else {
+        fgm_information_release(information);
+    }
+    return status;
 }

@@ -232,8 +232,11 @@ static int run_informed(fgm_bootstrap *bootstrap) {
     fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, 1);
     fgm_fitter *fitter;
     FGM_TRY(fgm_fitter_create(&fitter, bootstrap->mixture->n_components, samples.d));
-    int status = fgm_inform(fitter, &training, bootstrap->mixture, &monitor, &bootstrap->information);
+    fgm_information information;
+    int status = fgm_inform(fitter, &training, bootstrap->mixture, &monitor, &information);
+    bootstrap->information = &information;
     if (status == FGM_OK) status = fgm_run_bootstrap(bootstrap);
+    fgm_information_release(&information);
     fgm_fitter_destroy(fitter);
     return status;
 }

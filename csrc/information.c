@@ -15,15 +15,26 @@
 
 #define SMALLEST_PIVOT 1e-9 /* of the scaled information: EM would need as many passes as its inverse */
 
-size_t fgm_information_size(int n_components, int d) {
-    size_t parameters = fgm_padded(n_components * FGM_PACK_STRIDE(d));
-    return parameters * (parameters + 2);
+int fgm_information_prepare(fgm_information *information, int n_components, int d) {
+    size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d)), size = padded * (padded + 2);
+    if (size > information->capacity) {
+        fgm_information_release(information);
+        information->memory = fgm_allocate(size);
+        if (!information->memory) return FGM_ERROR_MEMORY;
+        information->capacity = size;
+    }
+    information->n_components = n_components;
+    information->d = d;
+    information->matrix = information->memory;
+    information->diagonal = information->matrix + padded * padded;
+    information->root = information->diagonal + padded;
+    memset(information->matrix, 0, padded * padded * sizeof(double));
+    return FGM_OK;
 }
 
-void fgm_information_place(fgm_information *information, int n_components, int d, double *memory) {
-    size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d));
-    *information = (fgm_information){n_components, d, memory, memory + padded * padded, memory + padded * (padded + 1)};
-    memset(memory, 0, padded * padded * sizeof *memory);
+void fgm_information_release(fgm_information *information) {
+    fgm_release(information->memory);
+    memset(information, 0, sizeof *information);
 }
 
 void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight) {
