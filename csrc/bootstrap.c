@@ -124,7 +124,7 @@ static int refit(const fgm_bootstrap *bootstrap, fgm_samples samples, fgm_monito
     int status = fgm_mixture_allocate(mixture, k, samples.d);
     if (status == FGM_OK) {
         fgm_mixture_copy(mixture, bootstrap->mixture);
-        status = fgm_em(fitter, &training, settings, bootstrap->information, settings->selection_tol, settings->selection_passes, monitor, mixture,
+        status = fgm_em(fitter, &training, settings, bootstrap->curvature, settings->selection_tol, settings->selection_passes, monitor, mixture,
                         &outcome);
         if (status != FGM_OK) fgm_mixture_release(mixture);
     }

@@ -85,7 +85,7 @@ typedef struct fgm_kernels {
     /* Adds to moments (K, 1 + d + d(d+1)/2) and to the compensated pair log_likelihood[0] + log_likelihood[1]. work: fgm_work_size doubles. */
     void (*em_pass)(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work);
     /* Adds to the lower triangle of matrix (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)), the information that a sample lacks for not showing its
-     * component, see information.c. work: fgm_score_work_size doubles. */
+     * component, see curvature.c. work: fgm_score_work_size doubles. */
     void (*missing_information)(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work);
     /* Log-density of each sample. */
     void (*log_density)(int n_components, const double *pack, fgm_samples samples, double *out /* (n) */, double *work);
@@ -172,28 +172,28 @@ typedef struct fgm_fitter fgm_fitter;
 int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d);
 void fgm_fitter_destroy(fgm_fitter *fitter);
 
-/* The observed information of a mixture's parameters, factorised: it turns an EM step into a Newton step. See information.c. */
-typedef struct fgm_information {
+/* The observed information of a mixture's parameters, factorised: it turns an EM step into a Newton step. See curvature.c. */
+typedef struct fgm_curvature {
     int n_components, d;
     double *memory;
     size_t capacity;  /* doubles of memory */
     double *matrix;   /* (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)): lower triangle scaled by the complete information, upper its factor */
     double *diagonal; /* (p): of the matrix */
     double *root;     /* (p): roots of the complete information */
-} fgm_information;
+} fgm_curvature;
 
 /* For that many components: the matrix is zero. Memory that is large enough is used again. */
-int fgm_information_prepare(fgm_information *information, int n_components, int d);
-void fgm_information_release(fgm_information *information);
+int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d);
+void fgm_curvature_release(fgm_curvature *curvature);
 
-/* The matrix holds what the samples, of that weight, lack; now it becomes the information at the mixture. */
-void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight);
+/* The matrix holds what the samples, of that weight, lack; now it becomes the curvature at the mixture. */
+void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture, double total_weight);
 
 /* Factorises the matrix plus damping on its diagonal; false where that is not positive definite. */
-bool fgm_information_factorise(fgm_information *information, double damping);
+bool fgm_curvature_factorise(fgm_curvature *curvature, double damping);
 
 /* The Newton step that belongs to an EM step (residual), both in EM's coordinates; returns how much log-likelihood it is to gain, per sample. */
-double fgm_newton_step(const fgm_information *information, const fgm_mixture *at, const double *residual, double *step);
+double fgm_newton_step(const fgm_curvature *curvature, const fgm_mixture *at, const double *residual, double *step);
 
 typedef struct fgm_fit_outcome {
     double log_likelihood; /* weighted mean per sample */
@@ -202,17 +202,17 @@ typedef struct fgm_fit_outcome {
     bool converged;
 } fgm_fit_outcome;
 
-/* EM from mixture, which becomes the fit. information: of a fit nearby, which saves passes; NULL or empty: none. */
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_information *information, double tol,
+/* EM from mixture, which becomes the fit. curvature: of a fit nearby, which saves passes; NULL or empty: none. */
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* The same to the very maximum: EM, then Newton's method. */
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
                  fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
-/* The information at a fit, damped so that fits to replicates can use it. To be released. Where it would be too large, or there is one component, it
+/* The curvature at a fit, damped so that fits to replicates can use it. To be released. Where it would be too large, or there is one component, it
  * stays empty, which fgm_em takes as none. */
-int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_information *information);
+int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_curvature *curvature);
 
 /* Weighted mean log-density of samples, and their total weight. */
 int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);
@@ -271,7 +271,7 @@ typedef struct fgm_bootstrap {
     const fgm_prepared *prepared;
     const fgm_options *options;
     const fgm_mixture *mixture;         /* fitted to all the data */
-    const fgm_information *information; /* at it, or NULL */
+    const fgm_curvature *curvature; /* at it, or NULL */
     uint64_t seed;
     double integration_tol;
     bool reselect;

@@ -17,8 +17,8 @@
  * the fit has converged when that is below the tolerance.
  *
  * That estimate is blind along ridges, where EM creeps for hundreds of passes and extrapolation amplifies rounding. Newton's method with the
- * observed information (information.c) is not: it ends at the very maximum, wherever rounding has led it on the way, and its own estimate of what is
- * left to gain is exact there. Fits to replicates begin near the fit to all the data and share its information, which halves their passes.
+ * observed information (curvature.c) is not: it ends at the very maximum, wherever rounding has led it on the way, and its own estimate of what is
+ * left to gain is exact there. Fits to replicates begin near the fit to all the data and share its curvature, which halves their passes.
  */
 #include "core.h"
 
@@ -27,7 +27,7 @@
 #include <string.h>
 
 #define LOG_TWO_PI 1.8378770664093454836
-#define NEWTON_PARAMETERS 256 /* the most for which the information, which takes the time of parameters / 8 passes, is worth it */
+#define NEWTON_PARAMETERS 256 /* the most for which the curvature, which takes the time of parameters / 8 passes, is worth it */
 #define NEWTON_TOL 1e-4       /* of the tolerance: a Newton step more costs little, and what rounding has done on the way is forgotten */
 #define NEWTON_FROM 10        /* passes of EM, if it has not converged by then */
 #define NEWTON_PASSES 200     /* the most from there on */
@@ -44,7 +44,7 @@ struct fgm_fitter {
     double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step, *target; /* (parameters) each */
     double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
     fgm_mixture current, next;
-    fgm_information information;
+    fgm_curvature curvature;
     double *score_work; /* of score_work_size, made where first needed */
     size_t score_work_size;
 };
@@ -81,7 +81,7 @@ void fgm_fitter_destroy(fgm_fitter *fitter) {
     if (!fitter) return;
     fgm_release(fitter->memory);
     fgm_release(fitter->score_work);
-    fgm_information_release(&fitter->information);
+    fgm_curvature_release(&fitter->curvature);
     fgm_mixture_release(&fitter->current);
     fgm_mixture_release(&fitter->next);
     free(fitter);
@@ -185,11 +185,11 @@ static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_
 }
 
 /* The information at a mixture, not yet factorised. */
-static int find_information(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
-                            fgm_information *information) {
+static int find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+                          fgm_curvature *curvature) {
     int k = mixture->n_components, d = mixture->d;
     size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d)), work_size = fgm_score_work_size(k, d);
-    FGM_TRY(fgm_information_prepare(information, k, d));
+    FGM_TRY(fgm_curvature_prepare(curvature, k, d));
     if (work_size > fitter->score_work_size) {
         fgm_release(fitter->score_work);
         fitter->score_work = fgm_allocate(work_size);
@@ -202,11 +202,11 @@ static int find_information(fgm_fitter *fitter, const fgm_training *training, co
         fgm_samples samples = training->parts[part];
         for (int64_t first = 0; first < samples.n; first += chunk_rows) {
             fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
-            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, information->matrix, fitter->score_work);
+            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, curvature->matrix, fitter->score_work);
             FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * (double)parameters));
         }
     }
-    fgm_information_complete(information, mixture, training->total_weight);
+    fgm_curvature_complete(curvature, mixture, training->total_weight);
     return FGM_OK;
 }
 
@@ -455,8 +455,8 @@ static bool take_step(fgm_fitter *fitter, const fit *state) {
     return from_vector(fitter->target, state->settings->floor, &fitter->current);
 }
 
-/* EM, accelerated. With an information, of a fit nearby, its Newton step takes the place of the EM step. */
-static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_information *information, double tol, int max_iter) {
+/* EM, accelerated. With a curvature, of a fit nearby, its Newton step takes the place of the EM step. */
+static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature *curvature, double tol, int max_iter) {
     size_t parameters = state->parameters;
     int depth = 0, slot = 0;
     bool have_previous = false;
@@ -471,8 +471,8 @@ static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_informatio
             continue;
         }
         double newton_gain = 0.0;
-        if (information) {
-            newton_gain = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+        if (curvature) {
+            newton_gain = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
             memcpy(fitter->residual, fitter->step, parameters * sizeof(double));
             for (size_t p = 0; p < parameters; ++p) fitter->image[p] = fitter->theta[p] + fitter->step[p];
         }
@@ -485,21 +485,21 @@ static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_informatio
         anderson_step(fitter, parameters, depth, (slot + HISTORY - 1) % HISTORY);
         double em_gain = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
         double left = 0.5 * weighted_product(parameters, fitter->metric, fitter->residual, fitter->step);
-        if (information ? newton_gain < tol : em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {
+        if (curvature ? newton_gain < tol : em_gain < tol && fabs(left) < tol && (depth >= 2 || em_gain < 1e-4 * tol)) {
             state->outcome->converged = true;
             return FGM_OK;
         }
         memcpy(fitter->previous_image, fitter->image, parameters * sizeof(double));
         memcpy(fitter->previous_residual, fitter->residual, parameters * sizeof(double));
         have_previous = true;
-        if ((depth == 0 && !information) || !take_step(fitter, state)) fgm_mixture_copy(&fitter->current, &fitter->next);
+        if ((depth == 0 && !curvature) || !take_step(fitter, state)) fgm_mixture_copy(&fitter->current, &fitter->next);
     }
     return FGM_OK;
 }
 
 /* With at least this damping; returns what it took. The matrix, scaled by the complete information, is at most one, so little is ever needed. */
-static double factorise_damped(fgm_information *information, double damping) {
-    while (!fgm_information_factorise(information, damping) && damping < 1e9) damping = fmax(LEAST_DAMPING, 2.0 * damping);
+static double factorise_damped(fgm_curvature *curvature, double damping) {
+    while (!fgm_curvature_factorise(curvature, damping) && damping < 1e9) damping = fmax(LEAST_DAMPING, 2.0 * damping);
     return damping;
 }
 
@@ -508,26 +508,26 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter
     bool accepted;
     double damping = 0.0, expected = INFINITY;
     int most = state->outcome->n_iter + NEWTON_PASSES < max_iter ? state->outcome->n_iter + NEWTON_PASSES : max_iter, failures = 0;
-    fgm_information *information = &fitter->information;
+    fgm_curvature *curvature = &fitter->curvature;
     fgm_mixture_copy(&fitter->current, state->mixture);
     state->outcome->converged = false;
     FGM_TRY(try_current(fitter, state, &accepted));
     while (state->outcome->n_iter < most) {
         double left = expected;
-        if (accepted && expected < INFINITY) left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+        if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         if (accepted && !(left < OUTDATED * expected)) {
-            FGM_TRY(find_information(fitter, state->training, state->mixture, state->monitor, information));
+            FGM_TRY(find_curvature(fitter, state->training, state->mixture, state->monitor, curvature));
             if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
         } else if (!accepted) {
             damping = fmax(LEAST_DAMPING, 5.0 * damping);
         }
         if (!accepted || !(left < OUTDATED * expected)) {
-            damping = factorise_damped(information, damping);
-            left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+            damping = factorise_damped(curvature, damping);
+            left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         }
         if (left < tol && damping > 0.0) { /* perhaps only for the damping */
-            damping = fgm_information_factorise(information, 0.0) ? 0.0 : damping;
-            if (damping == 0.0) left = fgm_newton_step(information, state->mixture, fitter->residual, fitter->step);
+            damping = fgm_curvature_factorise(curvature, 0.0) ? 0.0 : damping;
+            if (damping == 0.0) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         }
         if (left < tol) {
             state->outcome->converged = true;
@@ -546,14 +546,14 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter
     return FGM_OK;
 }
 
-int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_information *information, double tol,
+int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    return accelerate(fitter, &state, information && information->memory ? information : NULL, tol, max_iter);
+    return accelerate(fitter, &state, curvature && curvature->memory ? curvature : NULL, tol, max_iter);
 }
 
-static bool has_information(const fgm_mixture *mixture) {
+static bool has_curvature(const fgm_mixture *mixture) {
     return mixture->n_components > 1 && mixture->n_components * FGM_PACK_STRIDE(mixture->d) <= NEWTON_PARAMETERS;
 }
 
@@ -561,19 +561,19 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
                  fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    bool informed = has_information(mixture);
+    bool informed = has_curvature(mixture);
     FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > NEWTON_FROM ? NEWTON_FROM : max_iter));
     return informed ? polish(fitter, &state, NEWTON_TOL * tol, max_iter) : FGM_OK;
 }
 
-int fgm_inform(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_information *information) {
-    memset(information, 0, sizeof *information);
-    if (!has_information(mixture)) return FGM_OK;
-    int status = find_information(fitter, training, mixture, monitor, information);
+int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_curvature *curvature) {
+    memset(curvature, 0, sizeof *curvature);
+    if (!has_curvature(mixture)) return FGM_OK;
+    int status = find_curvature(fitter, training, mixture, monitor, curvature);
     if (status == FGM_OK) {
-        factorise_damped(information, CHORD_DAMPING);
+        factorise_damped(curvature, CHORD_DAMPING);
     } else {
-        fgm_information_release(information);
+        fgm_curvature_release(curvature);
     }
     return status;
 }

@@ -232,11 +232,11 @@ static int run_informed(fgm_bootstrap *bootstrap) {
     fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, 1);
     fgm_fitter *fitter;
     FGM_TRY(fgm_fitter_create(&fitter, bootstrap->mixture->n_components, samples.d));
-    fgm_information information;
-    int status = fgm_inform(fitter, &training, bootstrap->mixture, &monitor, &information);
-    bootstrap->information = &information;
+    fgm_curvature curvature;
+    int status = fgm_find_curvature(fitter, &training, bootstrap->mixture, &monitor, &curvature);
+    bootstrap->curvature = &curvature;
     if (status == FGM_OK) status = fgm_run_bootstrap(bootstrap);
-    fgm_information_release(&information);
+    fgm_curvature_release(&curvature);
     fgm_fitter_destroy(fitter);
     return status;
 }

@@ -162,21 +162,21 @@ static void test_newton_step(void) {
     pose(&p, options_of(5), NULL);
     fgm_mixture from = start(&p, 5, 0), fitted, stepped;
     fgm_fit_outcome end, after;
-    fgm_information information;
+    fgm_curvature curvature;
     fit_copy(&p, &from, 1e-5, 300, &fitted);
     if (fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-12, 2000, &p.monitor, &fitted, &end) != FGM_OK) abort();
     for (int i = 0; i < 5; ++i) fitted.means[2 * i] += 1e-3 * (i % 2 ? 1.0 : -1.0);
     fgm_fit_outcome pushed = fit_copy(&p, &fitted, 1e-300, 1, &stepped);
     fgm_mixture_release(&stepped);
     double lost = end.objective - pushed.objective;
-    check_status(fgm_inform(p.fitter, &p.training, &fitted, &p.monitor, &information), FGM_OK, "information");
-    check(fgm_information_factorise(&information, 0.0), "the information at a maximum is positive definite");
+    check_status(fgm_find_curvature(p.fitter, &p.training, &fitted, &p.monitor, &curvature), FGM_OK, "information");
+    check(fgm_curvature_factorise(&curvature, 0.0), "the information at a maximum is positive definite");
     if (fgm_mixture_allocate(&stepped, 5, 2) != FGM_OK) abort();
     fgm_mixture_copy(&stepped, &fitted);
-    if (fgm_em(p.fitter, &p.training, &p.prepared.settings, &information, 1e-300, 2, &p.monitor, &stepped, &after) != FGM_OK) abort();
+    if (fgm_em(p.fitter, &p.training, &p.prepared.settings, &curvature, 1e-300, 2, &p.monitor, &stepped, &after) != FGM_OK) abort();
     check(lost > 1e-7 && end.objective - after.objective < 0.02 * lost, "of %g lost %g is left after one step", lost,
           end.objective - after.objective);
-    fgm_information_release(&information);
+    fgm_curvature_release(&curvature);
     fgm_mixture_release(&from);
     fgm_mixture_release(&fitted);
     fgm_mixture_release(&stepped);

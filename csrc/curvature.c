@@ -15,51 +15,51 @@
 
 #define SMALLEST_PIVOT 1e-9 /* of the scaled information: EM would need as many passes as its inverse */
 
-int fgm_information_prepare(fgm_information *information, int n_components, int d) {
+int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d) {
     size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d)), size = padded * (padded + 2);
-    if (size > information->capacity) {
-        fgm_information_release(information);
-        information->memory = fgm_allocate(size);
-        if (!information->memory) return FGM_ERROR_MEMORY;
-        information->capacity = size;
+    if (size > curvature->capacity) {
+        fgm_curvature_release(curvature);
+        curvature->memory = fgm_allocate(size);
+        if (!curvature->memory) return FGM_ERROR_MEMORY;
+        curvature->capacity = size;
     }
-    information->n_components = n_components;
-    information->d = d;
-    information->matrix = information->memory;
-    information->diagonal = information->matrix + padded * padded;
-    information->root = information->diagonal + padded;
-    memset(information->matrix, 0, padded * padded * sizeof(double));
+    curvature->n_components = n_components;
+    curvature->d = d;
+    curvature->matrix = curvature->memory;
+    curvature->diagonal = curvature->matrix + padded * padded;
+    curvature->root = curvature->diagonal + padded;
+    memset(curvature->matrix, 0, padded * padded * sizeof(double));
     return FGM_OK;
 }
 
-void fgm_information_release(fgm_information *information) {
-    fgm_release(information->memory);
-    memset(information, 0, sizeof *information);
+void fgm_curvature_release(fgm_curvature *curvature) {
+    fgm_release(curvature->memory);
+    memset(curvature, 0, sizeof *curvature);
 }
 
-void fgm_information_complete(fgm_information *information, const fgm_mixture *mixture, double total_weight) {
+void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture, double total_weight) {
     int d = mixture->d, stride = FGM_PACK_STRIDE(d);
     size_t parameters = (size_t)(mixture->n_components * stride), padded = fgm_padded((int)parameters);
-    double *root = information->root;
+    double *root = curvature->root;
     for (int k = 0; k < mixture->n_components; ++k) {
         double complete = sqrt(fmax(mixture->weights[k], 1e-300));
         for (int p = 0; p < stride; ++p) root[k * stride + p] = complete;
         for (int i = 0; i < d; ++i) root[k * stride + 1 + d + FGM_TRIANGLE(i) + i] = complete * sqrt(2.0);
     }
     for (size_t i = 0; i < parameters; ++i) {
-        double *row = information->matrix + i * padded;
+        double *row = curvature->matrix + i * padded;
         for (size_t j = 0; j <= i; ++j) row[j] = (i == j ? 1.0 : 0.0) - row[j] / (total_weight * root[i] * root[j]);
-        information->diagonal[i] = row[i];
+        curvature->diagonal[i] = row[i];
     }
 }
 
 /* The factor's transpose goes to the upper triangle, so that the inner loops run along rows. */
-bool fgm_information_factorise(fgm_information *information, double damping) {
-    size_t n = (size_t)(information->n_components * FGM_PACK_STRIDE(information->d)), stride = fgm_padded((int)n);
-    double *matrix = information->matrix;
+bool fgm_curvature_factorise(fgm_curvature *curvature, double damping) {
+    size_t n = (size_t)(curvature->n_components * FGM_PACK_STRIDE(curvature->d)), stride = fgm_padded((int)n);
+    double *matrix = curvature->matrix;
     for (size_t i = 0; i < n; ++i) {
         for (size_t j = 0; j < i; ++j) matrix[j * stride + i] = matrix[i * stride + j];
-        matrix[i * stride + i] = information->diagonal[i] + damping;
+        matrix[i * stride + i] = curvature->diagonal[i] + damping;
     }
     for (size_t k = 0; k < n; ++k) {
         double *row = matrix + k * stride;
@@ -118,9 +118,9 @@ static void from_local(const fgm_mixture *mixture, double *change /* (K, 1 + d +
     }
 }
 
-double fgm_newton_step(const fgm_information *information, const fgm_mixture *at, const double *residual, double *step) {
+double fgm_newton_step(const fgm_curvature *curvature, const fgm_mixture *at, const double *residual, double *step) {
     size_t n = (size_t)(at->n_components * FGM_PACK_STRIDE(at->d)), padded = fgm_padded((int)n);
-    const double *upper = information->matrix, *root = information->root;
+    const double *upper = curvature->matrix, *root = curvature->root;
     double left = 0.0;
     to_local(at, residual, step);
     for (size_t i = 0; i < n; ++i) step[i] *= root[i];
