@@ -329,7 +329,7 @@ int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double
 
 int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed, double *value, double *error);
 
-/* Of a table (d = 0): the bias of its information at n samples by Miller (1955), and the smaller of H(x | given) and H(y | given). */
+/* Of a table (d = 0): the bias of its information at n samples by the jackknife, and the smaller of H(x | given) and H(y | given). */
 int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy);
 
 /* What the quantity is the expectation of, at rows of one class. */

@@ -449,12 +449,25 @@ int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double
 
 /* ---- tables -------------------------------------------------------------------------------------------------------------------------- */
 
+/* Bias of a table's entropy at n samples by the jackknife (Zahl 1977; Paninski 2003): (n - 1) (mean of the entropies without one sample - H). With
+ * counts c and S the sum of c log c, that without a sample of group g is log(n - 1) - (S - c log c + (c - 1) log(c - 1)) / (n - 1). */
+static double jackknife_bias(const term *at, double n) {
+    double sum = 0.0, mean = 0.0;
+    if (n < 2.0) return 0.0; /* one row with nearly all the weight */
+    for (int g = 0; g < at->n_groups; ++g) sum += n * at->probabilities[g] * log(n * at->probabilities[g]);
+    for (int g = 0; g < at->n_groups; ++g) {
+        double count = n * at->probabilities[g], left = count > 1.0 + 1e-9 ? (count - 1.0) * log(count - 1.0) : 0.0;
+        mean += at->probabilities[g] * (log(n - 1.0) - (sum - count * log(count) + left) / (n - 1.0));
+    }
+    return (n - 1.0) * (mean - label_information(at));
+}
+
 int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy) {
     fgm_terms terms;
     int status = add_quantity(&terms, model, layout);
     if (status == FGM_OK) {
         *bias = 0.0;
-        for (int t = 0; t < terms.n_terms; ++t) *bias -= terms.terms[t].coefficient * (terms.terms[t].n_groups - 1) / (2.0 * n);
+        for (int t = 0; t < terms.n_terms; ++t) *bias += terms.terms[t].coefficient * jackknife_bias(&terms.terms[t], n);
         *smaller_entropy = fmin(label_information(&terms.terms[1]), label_information(&terms.terms[2])) - label_information(&terms.terms[3]);
     }
     release_terms(&terms);
