@@ -120,8 +120,8 @@ class Samples(NamedTuple):
         """Describe each column that takes few distinct values, each of them often."""
         return [
             f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
-            "continuous, which discrete='x', 'y' or 'given' changes and discrete='neither' confirms"
-            for variable in self.variables
+            f"continuous: pass discrete={role!r} if it holds labels, or discrete='neither'"
+            for role, variable in zip(ROLES, self.variables, strict=False)
             for j in range(variable.d)
             if (n_values := _few_values(variable.values[:, j])) > 1
         ]

@@ -164,8 +164,8 @@ class MIResult:
         The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
-        of components (`reselected`), and for a table, "bca" covers the "normal" interval too. Replicates that failed are
-        left out.
+        of components (`reselected`), and for a table, "bca" covers the "normal" interval too. Replicates that failed
+        are left out.
 
         Examples
         --------
