@@ -11,7 +11,7 @@ except ModuleNotFoundError as error:
     ) from None
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
 from .files import get_include
-from .information import mutual_information
+from .information import entropy, kl_divergence, mutual_information
 from .mixture import GaussianMixture
 from .parallel import set_num_threads
 from .results import MIResult
@@ -26,7 +26,9 @@ __all__ = [
     "NotFittedError",
     "__version__",
     "cpu_tier",
+    "entropy",
     "get_include",
+    "kl_divergence",
     "mutual_information",
     "set_num_threads",
 ]
