@@ -77,6 +77,11 @@ def places(seed, n):
     return np.array(order)
 
 
+def column_order(Z, seed):
+    """Standardised columns as they are fitted: by the sizes of the values of the row in the first place."""
+    return np.argsort(np.abs(Z[np.argmin(places(seed, len(Z)))]))
+
+
 def bootstrap_weights(seed, replicate, n):
     """Poisson(1) weight of each row, by inversion of a 32-bit uniform number; rows are counted in shuffled order."""
     bits = random_bits(stream(seed, BOOTSTRAP, replicate), (n + 1) // 2)
