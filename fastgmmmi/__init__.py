@@ -10,8 +10,10 @@ except ModuleNotFoundError as error:
         "or build it here with `pip install -e .`"
     ) from None
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
+from .features import mutual_info_classif, mutual_info_regression
 from .files import get_include
 from .information import mutual_information
+from .matrix import MIMatrix, mutual_information_matrix
 from .mixture import GaussianMixture
 from .parallel import set_num_threads
 from .results import MIResult
@@ -22,11 +24,15 @@ __all__ = [
     "ConvergenceWarning",
     "DegenerateDataError",
     "GaussianMixture",
+    "MIMatrix",
     "MIResult",
     "NotFittedError",
     "__version__",
     "cpu_tier",
     "get_include",
+    "mutual_info_classif",
+    "mutual_info_regression",
     "mutual_information",
+    "mutual_information_matrix",
     "set_num_threads",
 ]

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from .inputs import Rng
+    from .inputs import Rng, Samples
+    from .parallel import Poll
 
 
 def mutual_information(
@@ -157,9 +158,7 @@ def mutual_information(
     >>> bool(abs(r.value - np.log(2) / 2) < 3 * r.standard_error)
     True
     """
-    _refuse_what_is_to_come(
-        given=given, discrete=discrete, groups=groups, family=family, integral=integral, error=error
-    )
+    refuse_what_is_to_come(given=given, discrete=discrete, groups=groups, family=family, integral=integral, error=error)
     choice("units", units, results.UNITS)
     choice("missing", missing, ("raise", "drop"))
     options = core_options(
@@ -187,19 +186,26 @@ def mutual_information(
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     with parallel.reporting(progress, n_bootstrap) as poll:
-        try:
-            found = parallel.mutual_information(data, options, seed, threads, executor, poll)
-        except _core.CoreError as fault:
-            raise data.explain(fault) from None
-    findings = _findings(found, n_bootstrap)
-    for message, category in findings:
+        found = estimate(data, options, seed, threads, executor, poll)
+    noted = findings(found)
+    for message, category in noted:
         warnings.warn(message, category, stacklevel=2)
-    messages = (*looks, *(message for message, _ in findings))
+    messages = (*looks, *(message for message, _ in noted))
     taken = "standardize" if marginals == "auto" else marginals
     return results.from_core(found, data, units, taken, seed, messages)
 
 
-def _refuse_what_is_to_come(
+def estimate(
+    data: Samples, options: dict[str, int | float], seed: int, threads: int, executor: Executor | None, poll: Poll
+) -> dict[str, Any]:
+    """Run the whole job for checked variables; an error of the core becomes one that names the column."""
+    try:
+        return parallel.mutual_information(data, options, seed, threads, executor, poll)
+    except _core.CoreError as fault:
+        raise data.explain(fault) from None
+
+
+def refuse_what_is_to_come(
     given: object, discrete: object, groups: object, family: object, integral: object, error: object
 ) -> None:
     """Say which keyword is not available yet, and what is."""
@@ -224,13 +230,15 @@ def _refuse_what_is_to_come(
         raise NotImplementedError("error='delta' is not available yet; error='bootstrap' is")
 
 
-def _findings(found: dict[str, Any], n_bootstrap: int) -> list[tuple[str, type[Warning]]]:
+def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
     """Put into words what a user should know about an estimate."""
     findings: list[tuple[str, type[Warning]]] = []
     if not found["converged"]:
         findings.append((NOT_CONVERGED, ConvergenceWarning))
     if found["n_failed"]:
-        message = f"{found['n_failed']} of {n_bootstrap} bootstrap replicates could not be fitted; they are NaN"
+        message = (
+            f"{found['n_failed']} of {len(found['bootstrap'])} bootstrap replicates could not be fitted; they are NaN"
+        )
         findings.append((message, ConvergenceWarning))
     if found["diverging"]:
         message = (

@@ -155,19 +155,45 @@ def _reject(variable: Variable, faulty: NDArray[np.bool_], fault: str, advice: s
         raise ValueError(f"{variable.argument} has {count(n_faulty, fault)}, the first in {place}{advice}")
 
 
+def named_columns(argument: str, data: Any) -> list[tuple[Any, Any]]:
+    """Give the columns of a table or an array, (n, d) or (n,), with their names, or numbers from 0."""
+    if hasattr(data, "columns"):
+        named = _named_columns(data)
+    else:
+        array = data if hasattr(data, "dtype") else np.asanyarray(data)
+        if np.ndim(array) == 1:
+            named = [(getattr(array, "name", None) or 0, array)]
+        elif np.ndim(array) == 2:
+            named = [(j, array[:, j]) for j in range(array.shape[1])]
+        else:
+            raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
+    if not named:
+        raise ValueError(f"{argument} has no columns")
+    return named
+
+
+def column(argument: str, name: object, data: object) -> Variable:
+    """Read one column of a table as samples (n, 1)."""
+    return variable(f"{argument} {_column(name)}", data)._replace(argument=argument, columns=[name])
+
+
 def _table(argument: str, table: Any) -> tuple[Floats, list[object]]:
     """Read a pandas, polars or pyarrow table."""
-    if hasattr(table, "column_names"):  # pyarrow
-        pairs = list(zip(table.column_names, table.columns, strict=True))
-    elif hasattr(table, "items"):  # pandas, where names may repeat
-        pairs = list(table.items())
-    else:  # polars
-        pairs = list(zip(table.columns, table, strict=True))
+    pairs = _named_columns(table)
     if not pairs:
         raise ValueError(f"{argument} has no columns")
     columns = [_numbers(f"{argument} {_column(name)}", column) for name, column in pairs]
     values = columns[0].reshape(-1, 1) if len(columns) == 1 else np.column_stack(columns)
     return values, [name for name, _ in pairs]
+
+
+def _named_columns(table: Any) -> list[tuple[Any, Any]]:
+    """Give the columns of a pandas, polars or pyarrow table with their names."""
+    if hasattr(table, "column_names"):  # pyarrow
+        return list(zip(table.column_names, table.columns, strict=True))
+    if hasattr(table, "items"):  # pandas, where names may repeat
+        return list(table.items())
+    return list(zip(table.columns, table, strict=True))  # polars
 
 
 def _array(argument: str, data: object) -> tuple[Floats, Sequence[object] | None]:
