@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .errors import DegenerateDataError, count
-from .inputs import choice, core_options, named_columns, seed_from
+from .inputs import choice, complete, core_options, named_columns, seed_from
 from .matrix import Estimate, estimate, read_table
 from .parallel import resolve_threads, usable_cores
 
@@ -136,7 +136,10 @@ def _score(
     p = len(named_columns("X", X))
     if len(named_columns("y", y)) != 1:
         raise ValueError(f"y must be one column, (n,), got shape {np.shape(y)}")
-    table = read_table(X, y, [*_mask(discrete_features, p), discrete_target], None, "raise")
+    flags = [*_mask(discrete_features, p), discrete_target]
+    table = read_table(X, y, flags, None, "drop", arguments=("X", "y"))
+    for variable in table.variables():
+        complete(variable)
     if isinstance(discrete_features, str):
         for message in table.discrete_looks():
             warnings.warn(message, UserWarning, stacklevel=3)

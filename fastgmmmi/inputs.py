@@ -160,7 +160,7 @@ def named_columns(argument: str, data: Any) -> list[tuple[Any, Any]]:
     if hasattr(data, "columns"):
         named = _named_columns(data)
     else:
-        array = data if hasattr(data, "dtype") else np.asanyarray(data)
+        array = data if hasattr(data, "dtype") else _as_array(argument, data)
         if np.ndim(array) == 1:
             named = [(getattr(array, "name", None) or 0, array)]
         elif np.ndim(array) == 2:
@@ -217,12 +217,7 @@ def _numbers(label: str, data: Any) -> Floats:
     else:
         if _is_categorical(data):
             raise _discrete(label, "is categorical")
-        try:
-            array = np.asarray(data)
-        except ValueError:
-            if not isinstance(data, list | tuple):
-                raise
-            raise ValueError(f"{label} is ragged: its rows differ in length") from None
+        array = _as_array(label, data)
     match array.dtype.kind:
         case "f" | "i" | "u":
             with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
@@ -238,6 +233,15 @@ def _numbers(label: str, data: Any) -> Floats:
         case _:
             raise ValueError(f"{label} has dtype {array.dtype}, which is not a number")
     return array if array.flags.aligned else array.copy()
+
+
+def _as_array(label: str, data: object) -> NDArray[Any]:
+    try:
+        return np.asarray(data)
+    except ValueError:
+        if not isinstance(data, list | tuple):
+            raise
+        raise ValueError(f"{label} is ragged: its rows differ in length") from None
 
 
 def _object_numbers(label: str, array: NDArray[np.object_]) -> Floats:

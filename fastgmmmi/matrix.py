@@ -659,28 +659,33 @@ def mutual_information_matrix(
 
 
 def read_table(
-    X: object, Y: object, discrete: str | Sequence[object] | None, sample_weight: object, missing: str
+    X: object,
+    Y: object,
+    discrete: str | Sequence[object] | None,
+    sample_weight: object,
+    missing: str,
+    arguments: tuple[str, str] = ("X", "Y"),
 ) -> Table:
     """Read and check every column of X and of Y, once; Y=None stands for X."""
-    named = [("X", name, values) for name, values in named_columns("X", X)]
+    named = [(arguments[0], name, values) for name, values in named_columns(arguments[0], X)]
     p = len(named)
     if Y is not None:
-        named += [("Y", name, values) for name, values in named_columns("Y", Y)]
+        named += [(arguments[1], name, values) for name, values in named_columns(arguments[1], Y)]
+    elif p == 1:
+        raise ValueError("X alone must have at least two columns, got 1; or pass Y as well")
     flags = _mask(discrete, [name for _, name, _ in named])
     if any(flags):
         raise NotImplementedError("discrete columns are not available yet; continuous ones are")
     variables = [column(*parts) for parts in named]
     rows, others = variables[:p], variables[:p] if Y is None else variables[p:]
-    if Y is None and p == 1:
-        raise ValueError("X alone must have at least two columns, got 1; or pass Y as well")
     if len(rows[0].values) != len(others[0].values):
-        raise ValueError(f"Y has {count(len(others[0].values), 'row')} but X has {len(rows[0].values)}")
-    table = Table(dict(enumerate(rows)), dict(enumerate(others)), None, Y is None)
+        found = count(len(others[0].values), "row")
+        raise ValueError(f"{arguments[1]} has {found} but {arguments[0]} has {len(rows[0].values)}")
     for variable in variables:
         if missing == "raise" or not np.isnan(variable.values).all():
             samples((variable,), sample_weight, missing)  # raises where something is wrong
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    return table._replace(sample_weight=weight)
+    return Table(dict(enumerate(rows)), dict(enumerate(others)), weight, Y is None)
 
 
 def _mask(discrete: str | Sequence[object] | None, names: Sequence[object]) -> list[bool | None]:
@@ -779,7 +784,7 @@ def _estimate_pair(
 def _pack(found: Mapping[str, Any]) -> tuple[_Layout, Floats]:
     """Put numbers and arrays into one array: a tenth of the memory of as many objects."""
     layout = tuple(
-        (name, value.dtype.name, value.shape) if isinstance(value, np.ndarray) else (name, type(value).__name__, ())
+        (name, value.dtype.str, value.shape) if isinstance(value, np.ndarray) else (name, type(value).__name__, ())
         for name, value in found.items()
     )
     return layout, np.concatenate([np.ravel(value) for value in found.values()], dtype=np.float64)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import Signature
@@ -20,7 +20,8 @@ from .mixture import Fitted, GaussianMixture
 if TYPE_CHECKING:
     from statistics import NormalDist
 
-    from numpy.typing import ArrayLike
+    from matplotlib.axes import Axes
+    from numpy.typing import ArrayLike, NDArray
 
     from .inputs import Floats, Samples, Variable
 
@@ -253,6 +254,38 @@ class MIResult:
         y_alone = self.model.marginal(columns[dx:]).log_density(right)
         return (joint - x_alone - y_alone) * UNITS[self.units]
 
+    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> Axes | NDArray[np.object_]:
+        """
+        Draw the data under the mixture, and the bootstrap distribution with the value and its interval.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or a sequence of them, optional
+            Where to draw, as many panels as there are axes. None makes a figure with every panel that there is.
+
+        Returns
+        -------
+        matplotlib.axes.Axes or ndarray of them
+            What was drawn in; one Axes where there is one panel.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not there.
+        ValueError
+            If there is nothing to draw, or there are more axes than panels.
+
+        Notes
+        -----
+        The first panel needs two scalars: the samples (at most 5,000 of them) in their own units, under contours of the
+        mixture's density in the coordinates of `model`, which hold 25, 50, 75 and 95% of the samples. Where one side is
+        discrete it shows the densities of the other within each class. The second needs two replicates or more. They
+        are drawn as they are, so they lie about `plug_in` plus its bias; `value` is corrected for it.
+        """
+        from .plotting import plot_result
+
+        return plot_result(self, ax)
+
     def to_dict(self) -> dict[str, Any]:
         """
         Give all numbers as plain Python objects that JSON can hold; NaN becomes None.
@@ -357,11 +390,7 @@ class MIResult:
         str
             For instance "0.214 ± 0.043 nats".
         """
-        error = self.standard_error
-        if error is None or not 0 < error < math.inf:
-            return f"{self.value:z.4g} {self.units}"
-        decimals = max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
-        return f"{self.value:z.{decimals}f} ± {error:.{decimals}f} {self.units}"
+        return amount(self.value, self.standard_error, self.units)
 
     def _kept_data(self) -> Samples:
         if self._data is None:
@@ -448,6 +477,14 @@ def from_core(
         _scale=found["scale"],
         _data=data,
     )
+
+
+def amount(value: float, error: float | None, units: str) -> str:
+    """Give value, error and units as text, the error to two digits."""
+    if error is None or not 0 < error < math.inf:
+        return f"{value:z.4g} {units}"
+    decimals = max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
+    return f"{value:z.{decimals}f} ± {error:.{decimals}f} {units}"
 
 
 def _bca_level(normal: NormalDist, tail: float, z0: float, acceleration: float) -> float:
