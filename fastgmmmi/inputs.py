@@ -155,21 +155,18 @@ def _reject(variable: Variable, faulty: NDArray[np.bool_], fault: str, advice: s
         raise ValueError(f"{variable.argument} has {count(n_faulty, fault)}, the first in {place}{advice}")
 
 
-def named_columns(argument: str, data: Any) -> list[tuple[Any, Any]]:
+def named_columns(argument: str, data: Any) -> list[tuple[object, Any]]:
     """Give the columns of a table or an array, (n, d) or (n,), with their names, or numbers from 0."""
     if hasattr(data, "columns"):
-        named = _named_columns(data)
-    else:
-        array = data if hasattr(data, "dtype") else _as_array(argument, data)
-        if np.ndim(array) == 1:
-            named = [(getattr(array, "name", None) or 0, array)]
-        elif np.ndim(array) == 2:
-            named = [(j, array[:, j]) for j in range(array.shape[1])]
-        else:
-            raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
-    if not named:
+        return _table_columns(argument, data)
+    array = data if hasattr(data, "dtype") else np.asarray(data)
+    if np.ndim(array) == 1:
+        return [(getattr(array, "name", None) or 0, array)]
+    if np.ndim(array) != 2:
+        raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
+    if array.shape[1] == 0:
         raise ValueError(f"{argument} has no columns")
-    return named
+    return [(j, array[:, j]) for j in range(array.shape[1])]
 
 
 def column(argument: str, name: object, data: object) -> Variable:
@@ -179,21 +176,23 @@ def column(argument: str, name: object, data: object) -> Variable:
 
 def _table(argument: str, table: Any) -> tuple[Floats, list[object]]:
     """Read a pandas, polars or pyarrow table."""
-    pairs = _named_columns(table)
-    if not pairs:
-        raise ValueError(f"{argument} has no columns")
+    pairs = _table_columns(argument, table)
     columns = [_numbers(f"{argument} {_column(name)}", column) for name, column in pairs]
     values = columns[0].reshape(-1, 1) if len(columns) == 1 else np.column_stack(columns)
     return values, [name for name, _ in pairs]
 
 
-def _named_columns(table: Any) -> list[tuple[Any, Any]]:
-    """Give the columns of a pandas, polars or pyarrow table with their names."""
+def _table_columns(argument: str, table: Any) -> list[tuple[object, Any]]:
+    """Give the names and columns of a pandas, polars or pyarrow table."""
     if hasattr(table, "column_names"):  # pyarrow
-        return list(zip(table.column_names, table.columns, strict=True))
-    if hasattr(table, "items"):  # pandas, where names may repeat
-        return list(table.items())
-    return list(zip(table.columns, table, strict=True))  # polars
+        pairs = list(zip(table.column_names, table.columns, strict=True))
+    elif hasattr(table, "items"):  # pandas, where names may repeat
+        pairs = list(table.items())
+    else:  # polars
+        pairs = list(zip(table.columns, table, strict=True))
+    if not pairs:
+        raise ValueError(f"{argument} has no columns")
+    return pairs
 
 
 def _array(argument: str, data: object) -> tuple[Floats, Sequence[object] | None]:
@@ -217,7 +216,12 @@ def _numbers(label: str, data: Any) -> Floats:
     else:
         if _is_categorical(data):
             raise _discrete(label, "is categorical")
-        array = _as_array(label, data)
+        try:
+            array = np.asarray(data)
+        except ValueError:
+            if not isinstance(data, list | tuple):
+                raise
+            raise ValueError(f"{label} is ragged: its rows differ in length") from None
     match array.dtype.kind:
         case "f" | "i" | "u":
             with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
@@ -233,15 +237,6 @@ def _numbers(label: str, data: Any) -> Floats:
         case _:
             raise ValueError(f"{label} has dtype {array.dtype}, which is not a number")
     return array if array.flags.aligned else array.copy()
-
-
-def _as_array(label: str, data: object) -> NDArray[Any]:
-    try:
-        return np.asarray(data)
-    except ValueError:
-        if not isinstance(data, list | tuple):
-            raise
-        raise ValueError(f"{label} is ragged: its rows differ in length") from None
 
 
 def _object_numbers(label: str, array: NDArray[np.object_]) -> Floats:

@@ -43,6 +43,8 @@ class Table(NamedTuple):
 
     rows: Mapping[int, Variable]
     columns: Mapping[int, Variable]
+    row_names: tuple[object, ...]
+    column_names: tuple[object, ...]
     sample_weight: Floats | None
     symmetric: bool
 
@@ -71,7 +73,7 @@ class Table(NamedTuple):
     def label(self, pair: Pair) -> str:
         """Name a pair in messages."""
         i, j = pair
-        return f"{self.rows[i].label(0)} and {self.columns[j].label(0)}"
+        return f"{self.row_names[i]} and {self.column_names[j]}"
 
 
 class Estimate(NamedTuple):
@@ -673,7 +675,8 @@ def read_table(
         named += [(arguments[1], name, values) for name, values in named_columns(arguments[1], Y)]
     elif p == 1:
         raise ValueError("X alone must have at least two columns, got 1; or pass Y as well")
-    flags = _mask(discrete, [name for _, name, _ in named])
+    names = tuple(name for _, name, _ in named)
+    flags = _mask(discrete, names)
     if any(flags):
         raise NotImplementedError("discrete columns are not available yet; continuous ones are")
     variables = [column(*parts) for parts in named]
@@ -685,7 +688,8 @@ def read_table(
         if missing == "raise" or not np.isnan(variable.values).all():
             samples((variable,), sample_weight, missing)  # raises where something is wrong
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
-    return Table(dict(enumerate(rows)), dict(enumerate(others)), weight, Y is None)
+    other_names = names[:p] if Y is None else names[p:]
+    return Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
 
 
 def _mask(discrete: str | Sequence[object] | None, names: Sequence[object]) -> list[bool | None]:
@@ -777,7 +781,8 @@ def _estimate_pair(
     except ValueError as fault:
         return type(fault)(str(fault))  # a fresh one, without the frames that hold the data
     notes = tuple(information.findings(found))
-    found["scores"] = found["scores"][: np.count_nonzero(found["scores"] == found["scores"])]
+    tried = np.isfinite(np.atleast_2d(found["scores"])).any(axis=0)
+    found["scores"] = found["scores"][..., : np.count_nonzero(tried)]
     return Estimate(found["value"], found["standard_error"], data.n, data.n_dropped, notes, *_pack(found))
 
 
@@ -837,8 +842,8 @@ def _assemble(
         values=_read_only(values),
         standard_errors=_read_only(standard_errors),
         errors=_read_only(errors),
-        row_names=_names(table.rows),
-        column_names=_names(table.columns),
+        row_names=table.row_names,
+        column_names=table.column_names,
         n_samples=_read_only(n_samples),
         n_dropped=_read_only(n_dropped),
         n_bootstrap=n_bootstrap,
@@ -863,10 +868,6 @@ def _notes(table: Table, estimates: dict[Pair, Estimate | ValueError]) -> list[t
         (f"{count(len(pairs), 'pair')}, the first {table.label(pairs[0])}: {message}", category)
         for (message, category), pairs in noted.items()
     ]
-
-
-def _names(variables: Mapping[int, Variable]) -> tuple[object, ...]:
-    return tuple(variable.columns[0] for variable in variables.values() if variable.columns)
 
 
 def _read_only(array: Any) -> Any:
