@@ -12,8 +12,8 @@ try:
     from matplotlib import pyplot
     from matplotlib.axes import Axes
     from matplotlib.patches import Rectangle
-except ImportError as error:
-    raise ImportError(f"drawing needs matplotlib ({error}): pip install matplotlib, or fastgmmmi[plot]") from None
+except ImportError:
+    raise ImportError("drawing needs matplotlib: pip install matplotlib, or fastgmmmi[plot]") from None
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,7 +58,7 @@ def plot_result(result: MIResult, ax: Axes | Sequence[Axes] | None) -> Axes | ND
     else:
         axes = np.array([ax] if isinstance(ax, Axes) else list(ax), dtype=object)
     if len(axes) > len(panels):
-        raise ValueError(f"ax has {len(axes)} axes, but there is {len(panels)} panel to draw")
+        raise ValueError(f"ax has {len(axes)} axes, but there are {len(panels)} panels to draw")
     for panel, one in zip(panels, axes, strict=False):
         panel(result, one)
     return axes if len(axes) > 1 else axes[0]
