@@ -1,4 +1,4 @@
-"""Which measurements tell the most about a penguin's body mass, and about its species?
+"""Which measurements tell the most about a penguin's body mass, and about its species.
 
 Ranks columns of examples/penguins.csv with scikit-learn's interface, then with error bars, which say whether the first
 place is more than luck.

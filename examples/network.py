@@ -1,4 +1,4 @@
-"""What do the hidden units of a small network know?
+"""What the hidden units of a small network know.
 
 Trains a network of eight hidden units on scikit-learn's digits, then measures on other images how much each unit tells
 about the digit, and about three factors that a person would name: how much ink there is, how slanted and how wide the
@@ -19,14 +19,6 @@ from sklearn.neural_network import MLPClassifier
 import fastgmmmi as fg
 
 N_UNITS = 8
-
-
-class Table:
-    """Columns of any kind with their names, as fastgmmmi takes them from pandas too."""
-
-    def __init__(self, columns):
-        self.columns = list(columns)
-        self.items = columns.items
 
 
 def factors(images):
@@ -51,8 +43,8 @@ def main():
 
     # The input of each unit: its tanh is a monotone map of it, which leaves mutual information as it is.
     inputs = test @ network.coefs_[0] + network.intercepts_[0]
-    units = Table({f"unit {unit}": inputs[:, unit] for unit in range(N_UNITS)})
-    known = Table({"digit": test_digits, **factors(test.reshape(-1, 8, 8))})
+    units = {f"unit {unit}": inputs[:, unit] for unit in range(N_UNITS)}
+    known = {"digit": test_digits, **factors(test.reshape(-1, 8, 8))}
     m = fg.mutual_information_matrix(units, known, discrete="digit", units="bits", rng=0)
     m.plot().figure.savefig(sys.argv[1] if len(sys.argv) > 1 else "network.png")
 

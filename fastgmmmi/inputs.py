@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -156,8 +156,8 @@ def _reject(variable: Variable, faulty: NDArray[np.bool_], fault: str, advice: s
 
 
 def named_columns(argument: str, data: Any) -> list[tuple[object, Any]]:
-    """Give the columns of a table or an array, (n, d) or (n,), with their names, or numbers from 0."""
-    if hasattr(data, "columns"):
+    """Give the columns of a table, a dict or an array, (n, d) or (n,), with their names, or numbers from 0."""
+    if hasattr(data, "columns") or isinstance(data, Mapping):
         return _table_columns(argument, data)
     array = data if hasattr(data, "dtype") else np.asarray(data)
     if np.ndim(array) == 1:
@@ -186,7 +186,7 @@ def _table_columns(argument: str, table: Any) -> list[tuple[object, Any]]:
     """Give the names and columns of a pandas, polars or pyarrow table."""
     if hasattr(table, "column_names"):  # pyarrow
         pairs = list(zip(table.column_names, table.columns, strict=True))
-    elif hasattr(table, "items"):  # pandas, where names may repeat
+    elif hasattr(table, "items"):  # pandas, where names may repeat, or a dict
         pairs = list(table.items())
     else:  # polars
         pairs = list(zip(table.columns, table, strict=True))

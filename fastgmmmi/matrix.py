@@ -504,8 +504,8 @@ _SAVED_ARRAYS = ("values", "standard_errors", "n_samples", "n_dropped")
 
 
 def mutual_information_matrix(
-    X: ArrayLike,
-    Y: ArrayLike | None = None,
+    X: ArrayLike | Mapping[Any, ArrayLike],
+    Y: ArrayLike | Mapping[Any, ArrayLike] | None = None,
     *,
     discrete: str | Sequence[object] | None = None,
     sample_weight: ArrayLike | None = None,
@@ -540,8 +540,8 @@ def mutual_information_matrix(
     Parameters
     ----------
     X : array_like, (n, p) or (n,)
-        Columns that are the rows of the matrix. Tables of pandas, polars and pyarrow keep the names of their columns;
-        those of an array are numbered from 0.
+        Columns that are the rows of the matrix. Tables of pandas, polars and pyarrow, and dicts of columns, keep the
+        names; columns of an array are numbered from 0.
     Y : array_like, (n, q) or (n,), optional
         Columns that are the columns of the matrix. Left out, they are those of `X`: the matrix is symmetric, and its
         diagonal is NaN and not computed.
@@ -681,10 +681,10 @@ def read_table(
         raise NotImplementedError("discrete columns are not available yet; continuous ones are")
     variables = [column(*parts) for parts in named]
     rows, others = variables[:p], variables[:p] if Y is None else variables[p:]
-    if len(rows[0].values) != len(others[0].values):
-        found = count(len(others[0].values), "row")
-        raise ValueError(f"{arguments[1]} has {found} but {arguments[0]} has {len(rows[0].values)}")
     for variable in variables:
+        if len(variable.values) != len(rows[0].values):
+            found = count(len(variable.values), "row")
+            raise ValueError(f"{variable.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
         if missing == "raise" or not np.isnan(variable.values).all():
             samples((variable,), sample_weight, missing)  # raises where something is wrong
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)

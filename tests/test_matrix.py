@@ -121,7 +121,7 @@ def test_no_bootstrap(X):
 # ---- tables ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.parametrize("table", [pd.DataFrame, pl.DataFrame, pa.table, dict])
 def test_tables_keep_their_names(X, m, table):
     found = fg.mutual_information_matrix(table({name: X[:, j] for j, name in enumerate("abcd")}), **QUICK)
     assert found.row_names == found.column_names == tuple("abcd")

@@ -1,6 +1,7 @@
 """The package as a whole: what it costs to import, what its wheel holds, and whether its papers agree."""
 
 import dataclasses
+import doctest
 import functools
 import importlib.metadata
 import io
@@ -100,6 +101,11 @@ def test_readme_example_runs(block, capsys):
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):]+)\)", README))
 def test_readme_links_exist(path):
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in ROOT.glob("fastgmmmi/[a-z]*.py")))
+def test_docstring_examples_run(module):
+    assert doctest.testmod(importlib.import_module(f"fastgmmmi.{module}")).failed == 0
 
 
 @pytest.mark.parametrize("name", [*public_names()])
