@@ -34,53 +34,76 @@ static void draw_weights(uint64_t key, int64_t first, int count, double *weights
 
 /* The rows that a replicate draws. */
 typedef struct replicate {
-    int64_t n;         /* rows of positive weight */
+    int64_t n;      /* rows of positive weight */
     double *memory;
-    double *columns;   /* (d, n) */
-    double *weights;   /* (n) */
-    uint32_t *rows;    /* (n): their places in the prepared data */
+    double *columns; /* (d, n) */
+    double *weights; /* (n) */
+    uint32_t *rows;  /* (n): their places in the prepared data */
+    int64_t *first;  /* (n_classes + 1): runs of the classes */
 } replicate;
 
 static void release_replicate(replicate *drawn) {
     fgm_release(drawn->memory);
     free(drawn->rows);
+    free(drawn->first);
 }
 
-/* Places and weights of the rows drawn; in random order where they are to be cut into folds. */
-static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
-    fgm_samples samples = bootstrap->prepared->samples;
-    int64_t capacity = samples.n;
-    drawn->rows = malloc((size_t)capacity * sizeof *drawn->rows);
-    double *weights = drawn->rows ? fgm_allocate((size_t)capacity) : NULL;
-    if (!weights) return FGM_ERROR_MEMORY;
+/* Random order within a class, which is to be cut into folds. */
+static void shuffle_run(uint64_t key, uint32_t *rows, double *weights, int64_t n) {
+    for (int64_t i = n - 1; i > 0; --i) {
+        int64_t other = (int64_t)(fgm_random_uniform(key, (uint64_t)i) * (double)(i + 1));
+        uint32_t row = rows[i];
+        double weight = weights[i];
+        rows[i] = rows[other];
+        rows[other] = row;
+        weights[i] = weights[other];
+        weights[other] = weight;
+    }
+}
+
+/* Weights of all rows; the pairs of a paired divergence are drawn together. */
+static void draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
+    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    int64_t n = paired ? prepared->n / 2 : prepared->n;
+    for (int64_t first = 0; first < n; first += 256) draw_weights(key, first, n - first < 256 ? (int)(n - first) : 256, weights + first);
+    if (paired) memcpy(weights + n, weights, (size_t)n * sizeof *weights);
+}
+
+/* Places and weights of the rows drawn, class by class. */
+static void keep_drawn(const fgm_prepared *prepared, replicate *drawn, double *weights /* (n) */) {
+    const fgm_classes *classes = &prepared->classes;
+    const double *sample_weights = prepared->samples.weights;
     drawn->n = 0;
-    for (int64_t first = 0; first < samples.n; first += 256) {
-        double block[256];
-        int count = samples.n - first < 256 ? (int)(samples.n - first) : 256;
-        draw_weights(key, first, count, block);
-        for (int i = 0; i < count; ++i) {
-            double weight = samples.weights ? block[i] * samples.weights[first + i] : block[i];
-            drawn->rows[drawn->n] = (uint32_t)(first + i);
+    for (int c = 0; c < classes->n; ++c) {
+        drawn->first[c] = drawn->n;
+        for (int64_t i = classes->first[c]; i < classes->first[c + 1]; ++i) {
+            double weight = sample_weights ? weights[i] * sample_weights[i] : weights[i];
+            drawn->rows[drawn->n] = (uint32_t)i;
             weights[drawn->n] = weight;
             drawn->n += weight > 0.0;
         }
     }
-    if (bootstrap->reselect) {
-        uint64_t shuffle_key = fgm_stream(key, FGM_STREAM_FOLDS, 0);
-        for (int64_t i = drawn->n - 1; i > 0; --i) {
-            int64_t other = (int64_t)(fgm_random_uniform(shuffle_key, (uint64_t)i) * (double)(i + 1));
-            uint32_t row = drawn->rows[i];
-            double weight = weights[i];
-            drawn->rows[i] = drawn->rows[other];
-            drawn->rows[other] = row;
-            weights[i] = weights[other];
-            weights[other] = weight;
-        }
+    drawn->first[classes->n] = drawn->n;
+}
+
+static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
+    const fgm_prepared *prepared = bootstrap->prepared;
+    const fgm_classes *classes = &prepared->classes;
+    drawn->rows = malloc((size_t)prepared->n * sizeof *drawn->rows);
+    drawn->first = malloc((size_t)(classes->n + 1) * sizeof *drawn->first);
+    double *weights = drawn->rows && drawn->first ? fgm_allocate((size_t)prepared->n) : NULL;
+    if (!weights) return FGM_ERROR_MEMORY;
+    draw_all_weights(prepared, key, weights);
+    keep_drawn(prepared, drawn, weights);
+    for (int c = 0; c < classes->n; ++c) {
+        if (!fgm_reselects(bootstrap->options, classes->first[c + 1] - classes->first[c])) continue;
+        int64_t first = drawn->first[c];
+        shuffle_run(fgm_stream(fgm_class_key(key, c), FGM_STREAM_FOLDS, 0), drawn->rows + first, weights + first, drawn->first[c + 1] - first);
     }
-    drawn->memory = fgm_allocate((size_t)drawn->n * (size_t)(samples.d + 1));
+    drawn->memory = fgm_allocate((size_t)drawn->n * (size_t)(prepared->d + 1));
     if (drawn->memory) {
         drawn->columns = drawn->memory;
-        drawn->weights = drawn->memory + drawn->n * samples.d;
+        drawn->weights = drawn->memory + drawn->n * prepared->d;
         memcpy(drawn->weights, weights, (size_t)drawn->n * sizeof *weights);
     }
     fgm_release(weights);
@@ -114,16 +137,15 @@ static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicat
 }
 
 /* The fit to the rows drawn, from the fit to all the data on, converged as far as the error bar needs (docs/method.md). Allocates. */
-static int refit(const fgm_bootstrap *bootstrap, fgm_samples samples, fgm_monitor *monitor, fgm_mixture *mixture) {
-    const fgm_fit_settings *settings = &bootstrap->prepared->settings;
-    int k = bootstrap->mixture->n_components;
+static int refit(const fgm_mixture *from, const fgm_fit_settings *settings, fgm_samples samples, fgm_monitor *monitor, fgm_mixture *mixture) {
+    int k = from->n_components;
     fgm_training training = fgm_training_of(samples);
     fgm_fit_outcome outcome;
     fgm_fitter *fitter;
     FGM_TRY(fgm_fitter_create(&fitter, k, samples.d));
     int status = fgm_mixture_allocate(mixture, k, samples.d);
     if (status == FGM_OK) {
-        fgm_mixture_copy(mixture, bootstrap->mixture);
+        fgm_mixture_copy(mixture, from);
         status = fgm_em(fitter, &training, settings, settings->selection_tol, settings->selection_passes, monitor, mixture, &outcome);
         if (status != FGM_OK) fgm_mixture_release(mixture);
     }
@@ -131,34 +153,95 @@ static int refit(const fgm_bootstrap *bootstrap, fgm_samples samples, fgm_monito
     return status;
 }
 
-/* MI of a mixture, which is released. */
-static int integrate_and_release(const fgm_bootstrap *bootstrap, fgm_mixture *mixture, double *value) {
-    double error;
-    int status = fgm_integrate_mutual_information(mixture, bootstrap->prepared->dx, bootstrap->integration_tol, bootstrap->seed, value, &error);
-    fgm_mixture_release(mixture);
-    return status;
+/* One replicate at work. */
+typedef struct replicate_fit {
+    const fgm_bootstrap *bootstrap;
+    const replicate *drawn;
+    fgm_samples samples;
+    uint64_t key;
+    fgm_monitor *monitor;
+    double *within; /* (d(d+1)/2) covariance within classes of the rows drawn */
+    fgm_model model;
+} replicate_fit;
+
+static int fit_drawn_class(replicate_fit *fit, int class) {
+    const fgm_bootstrap *bootstrap = fit->bootstrap;
+    const fgm_prepared *prepared = bootstrap->prepared;
+    const fgm_mixture *whole = &bootstrap->model->mixtures[class];
+    fgm_samples rows = fgm_rows(fit->samples, fit->drawn->first[class], fit->drawn->first[class + 1]);
+    fgm_mixture *mixture = &fit->model.mixtures[class];
+    if (fgm_is_small_class(prepared, class) || rows.n < prepared->d + 2) {
+        return fgm_small_class_mixture(mixture, rows, fit->within, prepared->settings.floor);
+    }
+    fgm_fit_settings settings;
+    fgm_class_settings(prepared, class, &settings);
+    if (!fgm_reselects(bootstrap->options, fgm_class_rows(prepared, class).n)) return refit(whole, &settings, rows, fit->monitor, mixture);
+    fgm_selection selection = {0};
+    FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fit->key, class), false, fit->monitor, whole, &selection));
+    *mixture = selection.mixture;
+    return FGM_OK;
 }
 
-/* MI of mixtures fitted to the rows drawn: with the number of components chosen anew where that is asked for, and its centre. */
-static int estimate_replicate(const fgm_bootstrap *bootstrap, uint64_t key, const replicate *drawn, fgm_monitor *monitor, double *value,
-                              double *centre) {
-    const fgm_prepared *prepared = bootstrap->prepared;
-    fgm_samples samples = {drawn->n, drawn->n, prepared->d, drawn->columns, drawn->weights};
-    if (bootstrap->reselect) {
-        fgm_selection selection = {0};
-        FGM_TRY(fgm_select(samples, &prepared->settings, key, false, monitor, bootstrap->mixture, &selection));
-        int chosen = selection.mixture.n_components;
-        FGM_TRY(integrate_and_release(bootstrap, &selection.mixture, value));
-        *centre = *value;
-        if (chosen == bootstrap->mixture->n_components) return FGM_OK;
+static int fit_drawn(replicate_fit *fit) {
+    const fgm_prepared *prepared = fit->bootstrap->prepared;
+    FGM_TRY(fgm_model_allocate(&fit->model, prepared->classes.n, prepared->d, prepared->classes.labels));
+    fgm_model_set_probabilities(&fit->model, fit->samples, fit->drawn->first);
+    fit->within = fgm_allocate(FGM_TRIANGLE((size_t)prepared->d));
+    if (!fit->within) return FGM_ERROR_MEMORY;
+    if (prepared->classes.n > 1) fgm_within_covariance(fit->samples, fit->drawn->first, prepared->classes.n, fit->within);
+    for (int c = 0; prepared->d > 0 && c < fit->model.n_classes; ++c) {
+        if (fit->model.probabilities[c] > 0.0) FGM_TRY(fit_drawn_class(fit, c));
     }
-    fgm_mixture fixed;
-    double fixed_value;
-    FGM_TRY(refit(bootstrap, samples, monitor, &fixed));
-    FGM_TRY(integrate_and_release(bootstrap, &fixed, &fixed_value));
-    if (!bootstrap->reselect) *value = fixed_value;
-    *centre = 0.5 * (*value + fixed_value);
     return FGM_OK;
+}
+
+/* Classes whose number of components has changed are fitted once more, with that of the full fit. */
+static int fix_numbers(replicate_fit *fit, bool *changed) {
+    const fgm_bootstrap *bootstrap = fit->bootstrap;
+    *changed = false;
+    for (int c = 0; c < fit->model.n_classes; ++c) {
+        fgm_mixture *mixture = &fit->model.mixtures[c];
+        const fgm_mixture *whole = &bootstrap->model->mixtures[c];
+        fgm_samples rows = fgm_rows(fit->samples, fit->drawn->first[c], fit->drawn->first[c + 1]);
+        if (mixture->n_components == whole->n_components || rows.n < bootstrap->prepared->d + 2) continue;
+        fgm_fit_settings settings;
+        fgm_class_settings(bootstrap->prepared, c, &settings);
+        fgm_mixture_release(mixture);
+        FGM_TRY(refit(whole, &settings, rows, fit->monitor, mixture));
+        *changed = true;
+    }
+    return FGM_OK;
+}
+
+static int integrate(const replicate_fit *fit, double *value) {
+    const fgm_bootstrap *bootstrap = fit->bootstrap;
+    double error;
+    FGM_TRY(fgm_integrate_model(&fit->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->seed, value, &error));
+    *value += bootstrap->log_volume;
+    return FGM_OK;
+}
+
+/* The estimate from mixtures fitted to the rows drawn: with the number of components chosen anew where that is asked for, and its centre. */
+static int estimate_replicate(replicate_fit *fit, double *value, double *centre) {
+    bool changed;
+    double fixed_value;
+    FGM_TRY(fit_drawn(fit));
+    FGM_TRY(integrate(fit, value));
+    FGM_TRY(fix_numbers(fit, &changed));
+    fixed_value = *value;
+    if (changed) FGM_TRY(integrate(fit, &fixed_value));
+    *centre = fit->bootstrap->centre ? *fit->bootstrap->centre : 0.5 * (*value + fixed_value);
+    return FGM_OK;
+}
+
+/* A sample that must be fitted for itself needs rows enough for a covariance. */
+static bool can_be_fitted(const fgm_prepared *prepared, const replicate *drawn) {
+    int quantity = prepared->layout.quantity;
+    bool alone = prepared->classes.n == 1 || quantity == FGM_QUANTITY_DIVERGENCE || quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    for (int c = 0; alone && c < prepared->classes.n; ++c) {
+        if (drawn->first[c + 1] - drawn->first[c] < prepared->d + 2) return false;
+    }
+    return drawn->n > 0;
 }
 
 static int run_replicate(void *task_data, int64_t index, int is_caller) {
@@ -168,8 +251,12 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     replicate drawn = {0};
     int status = draw_replicate(bootstrap, key, &drawn);
     double value = NAN, centre = NAN;
-    if (status == FGM_OK && drawn.n >= bootstrap->prepared->d + 2) {
-        status = estimate_replicate(bootstrap, key, &drawn, &monitor, &value, &centre);
+    if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
+        fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights};
+        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .monitor = &monitor};
+        status = estimate_replicate(&fit, &value, &centre);
+        fgm_release(fit.within);
+        fgm_model_release(&fit.model);
         if (status == FGM_ERROR_NOT_POSITIVE_DEFINITE) {
             status = FGM_OK;
             value = centre = NAN;

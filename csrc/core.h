@@ -60,8 +60,9 @@ int fgm_mixture_from_parameters(fgm_mixture *mixture, int n_components, int d, c
 /* Covariance of one component, (d, d). */
 void fgm_mixture_covariance(const fgm_mixture *mixture, int component, double *covariance);
 
-/* Allocates the mixture of some columns, in the order given. */
-int fgm_mixture_marginal(fgm_mixture *out, const fgm_mixture *mixture, const int32_t *columns, int n_columns);
+/* One component of the mixture of some columns, in the order given. Leading columns in order are cut from the factor, which keeps all its digits. */
+int fgm_mixture_take_columns(const fgm_mixture *mixture, int component, const int32_t *columns, int n_columns, double *mean /* (n_columns) */,
+                             double *factor /* (n_columns(n_columns+1)/2) */);
 
 /* Lower Cholesky factor, packed by rows, of a symmetric matrix packed by rows; in place. False where it is not positive definite. */
 bool fgm_cholesky(double *packed, int d);
@@ -197,23 +198,89 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
 /* ---- random numbers -------------------------------------------------------------------------------------------------------- */
 /* See random.h. */
 
+/* ---- classes ----------------------------------------------------------------------------------------------------------------- */
+
+#define FGM_BIT(i) (1u << (i))
+
+/* Which columns belong to which variable, and what is asked of them. */
+typedef struct fgm_layout {
+    int quantity; /* fgm_quantity */
+    int d[3];     /* columns of x, y, given */
+} fgm_layout;
+
+/* Combinations of labels that occur, sorted. One class where no variable has labels. */
+typedef struct fgm_classes {
+    int n;
+    int32_t *labels; /* (n, 3): of x, y, given; 0 where a variable has none */
+    int64_t *first;  /* (n + 1): rows of class c are first[c] .. first[c+1]-1 */
+} fgm_classes;
+
+/* What an error is about: a column, or the labels of a variable; -1 where it is neither. */
+typedef struct fgm_fault {
+    int32_t column, variable;
+} fgm_fault;
+
+static inline int fgm_compare_labels(const int32_t *a /* (3) */, const int32_t *b /* (3) */) {
+    for (int v = 0; v < 3; ++v) {
+        if (a[v] != b[v]) return a[v] < b[v] ? -1 : 1;
+    }
+    return 0;
+}
+
+/* Number of the class of each row of positive weight, in their order, and the classes. Both are allocated. */
+int fgm_classes_find(const fgm_data *data, int64_t n_rows, int32_t **class_of /* (n_rows) */, fgm_classes *classes, fgm_fault *fault);
+void fgm_classes_release(fgm_classes *classes);
+
+/* The class of a combination of labels in a sorted list, or -1. */
+int fgm_classes_search(const int32_t *labels /* (n, 3) */, int n, const int32_t *wanted /* (3) */);
+
+/* A mixture of the continuous columns for each class. */
+typedef struct fgm_model {
+    int n_classes, d;
+    const int32_t *labels; /* (n_classes, 3), not owned */
+    double *probabilities; /* (n_classes) */
+    fgm_mixture *mixtures; /* (n_classes): without components where d = 0 or the probability is 0 */
+} fgm_model;
+
+int fgm_model_allocate(fgm_model *model, int n_classes, int d, const int32_t *labels);
+void fgm_model_release(fgm_model *model);
+
+/* Share of the total weight of each class, whose rows are first[c] .. first[c+1]-1. */
+void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first /* (n_classes + 1) */);
+
 /* ---- data in, transformed ---------------------------------------------------------------------------------------------------- */
 
-/* Columns in random order and transformed, ready to be fitted. */
+/* Columns class by class, in random order inside a class, and transformed, ready to be fitted. */
 typedef struct fgm_prepared {
     int64_t n;
-    int dx, d;
+    int d;
+    fgm_layout layout;
+    fgm_classes classes;
     double *memory;         /* columns and weights */
     uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
-    fgm_fit_settings settings;
+    fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
     double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
 } fgm_prepared;
 
-/* Checks, shuffles and transforms. y may be NULL (dy = 0). On error *fault_column tells the column, or is -1. */
-int fgm_prepare(fgm_prepared *prepared, const double *x /* (n, dx) */, const double *y /* (n, dy) */, int64_t n, int dx, int dy,
-                const double *sample_weight /* (n) or NULL */, const fgm_options *options, uint64_t seed, int32_t *fault_column);
+/* Checks, shuffles and transforms. */
+int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault);
 void fgm_prepared_release(fgm_prepared *prepared);
+
+/* Rows of one class. */
+fgm_samples fgm_class_rows(const fgm_prepared *prepared, int class);
+
+/* A class of few rows has a Gaussian whose covariance is shrunk towards that within all classes. */
+bool fgm_is_small_class(const fgm_prepared *prepared, int class);
+
+/* Settings of the fit to one class: tolerances for its number of rows, the prior from its own covariance. */
+void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_settings *settings);
+
+/* Covariance of rows about the means of their classes, packed by rows. */
+void fgm_within_covariance(fgm_samples samples, const int64_t *first /* (n_classes + 1) */, int n_classes, double *covariance);
+
+/* Allocates the Gaussian of a class of few rows: the covariance within all classes counts as d + 2 rows. */
+int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double *within, const double *floor);
 
 /* Spacing of rounded values in a column that is sorted up: 0 where no value occurs twice. */
 double fgm_resolution(const double *sorted /* (n) */, int64_t n);
@@ -221,14 +288,21 @@ double fgm_resolution(const double *sorted /* (n) */, int64_t n);
 /* Normal scores of a column's rows under weights: ranks (n) lists its rows from the smallest value up, values (n) are the values. */
 void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights /* (n) or NULL */, double *scores /* (n) */);
 
+/* Whether replicates choose the number of components of a class of n rows anew. */
+bool fgm_reselects(const fgm_options *options, int64_t n);
+
+/* Key of a class's random numbers. */
+uint64_t fgm_class_key(uint64_t key, int class);
+
 /* What a replicate of the bootstrap starts from. */
 typedef struct fgm_bootstrap {
     const fgm_prepared *prepared;
     const fgm_options *options;
-    const fgm_mixture *mixture; /* fitted to all the data */
+    const fgm_model *model; /* fitted to all the data */
     uint64_t seed;
     double integration_tol;
-    bool reselect;
+    double log_volume;    /* added to each value */
+    const double *centre; /* of every replicate where it is not taken from the replicate itself; or NULL */
     int64_t first;
     double *values;  /* (count): replicate first + i goes to values[i] */
     double *centres; /* (count): what the bias correction takes from it */
@@ -247,12 +321,22 @@ typedef struct fgm_parts {
     int n_x, n_y, n_given;
 } fgm_parts;
 
-/* The plain case: the first dx columns against the others. */
-int fgm_integrate_mutual_information(const fgm_mixture *mixture, int dx, double tol, uint64_t seed, double *value, double *error);
-
-/* Any case. The value is never below zero. */
+/* Of one mixture. The value is never below zero. */
 int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, double tol, uint64_t seed, double *value, double *error);
 
+/* Of a model: the quantity of the layout. Information and divergence are never below zero. */
+int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, uint64_t seed, double *value, double *error);
+
 int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed, double *value, double *error);
+
+/* Of a table (d = 0): the bias of its information at n samples by Miller (1955), and the smaller of H(x | given) and H(y | given). */
+int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy);
+
+/* What the quantity is the expectation of, at rows of one class. */
+typedef struct fgm_terms fgm_terms;
+int fgm_terms_create(fgm_terms **terms, const fgm_model *model, const fgm_layout *layout);
+void fgm_terms_destroy(fgm_terms *terms);
+#define FGM_TERMS_ROWS 256
+void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows /* at most FGM_TERMS_ROWS */, double *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Entropy, mutual information and divergence of Gaussian mixtures, each with an estimate of its error.
+/* Entropy and mutual information of Gaussian mixtures, one or one for each class, each with an estimate of its error.
  *
  * Up to three dimensions by lattices of the trapezoid rule, which converge exponentially: an information is a sum of entropies,
  *
@@ -16,360 +16,482 @@
  *   I(x; y | z) = sum over k of w_k I_k(x; y | z) + [what labels add: closed] + E_p[H(r(x,y,z)) + H(r(z)) - H(r(x,z)) - H(r(y,z))].
  *
  * A single component needs no nodes in any dimension.
+ *
+ * Labels. Where variables are discrete there is one mixture for each class, a combination of labels. With l the labels of a set of variables,
+ * P_l their probability and p_l the mixture of the classes that share them (a group), restricted to the set's columns,
+ *
+ *   H(set) = sum over l of P_l (H(p_l) - log P_l),
+ *
+ * so that each term of the sum above is a sum over groups; in a table nothing else is left. A node of class c meets one group of each term.
  */
 #include "integrate.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_TERMS 4
-#define MAX_LATTICE_WORK 3e8
 
-/* One entropy of a sum: coefficient * H(columns first .. first+d-1 of the joint mixture). */
+/* One entropy of a sum: coefficient * H(columns first .. first+d-1, labels), in column order x, given, y. Classes that share these labels make a
+ * group, whose components stand together; their weights add up to 1. */
 typedef struct term {
-    fgm_mixture mixture;
+    fgm_mixture mixture;   /* of all groups; no components where d = 0 */
     int first;
     double coefficient;
-    double *pack; /* (K, 1 + d + d(d+1)/2) */
+    int n_groups;
+    int *starts;           /* (n_groups + 1) first component of each group */
+    int *group_of;         /* (n_classes), -1 for a class of probability 0 */
+    double *probabilities; /* (n_groups) */
+    double *pack;          /* (K, 1 + d + d(d+1)/2) */
 } term;
 
-typedef struct entropy_sum {
-    int n_terms, n_components;
-    term terms[MAX_TERMS]; /* the first is the joint mixture */
+struct fgm_terms {
+    int n_terms, n_classes, n_components;
+    term terms[MAX_TERMS]; /* the first is the joint density: its groups are the classes */
+    int32_t columns[FGM_MAX_DIMENSION]; /* of the model in the order x, given, y */
+    double *weights;       /* (K) of the joint density: class probability times weight */
+    int *class_of;         /* (K) */
     double *memory;        /* packs; below, of a block of nodes */
     double *logs, *shares; /* (K, FGM_NODE_BLOCK) */
     double *label_entropy; /* (FGM_NODE_BLOCK) */
     double *kernel_work;
-} entropy_sum;
+    double *nodes;         /* (d, FGM_NODE_BLOCK) */
+};
 
 /* ---- terms --------------------------------------------------------------------------------------------------------------------- */
 
-/* The mixture of some columns. Leading columns in order are cut from the factor, which keeps all its digits. */
-static int take_columns(fgm_mixture *out, const fgm_mixture *mixture, const int32_t *columns /* (n_columns) */, int n_columns) {
-    int d = mixture->d;
-    for (int j = 0; j < n_columns; ++j) {
-        if (columns[j] != j) return fgm_mixture_marginal(out, mixture, columns, n_columns);
+typedef struct member {
+    int32_t labels[3];
+    int class;
+} member;
+
+static int compare_members(const void *left, const void *right) {
+    const member *a = left, *b = right;
+    int order = fgm_compare_labels(a->labels, b->labels);
+    return order ? order : (a->class > b->class) - (a->class < b->class);
+}
+
+/* Classes of positive probability, those of one group together. */
+static member *list_members(const fgm_model *model, unsigned labelled, int *n_members) {
+    member *members = malloc((size_t)model->n_classes * sizeof *members);
+    if (!members) return NULL;
+    *n_members = 0;
+    for (int c = 0; c < model->n_classes; ++c) {
+        if (!(model->probabilities[c] > 0.0)) continue;
+        member *at = &members[(*n_members)++];
+        for (int v = 0; v < 3; ++v) at->labels[v] = labelled & FGM_BIT(v) ? model->labels[3 * c + v] : 0;
+        at->class = c;
     }
-    FGM_TRY(fgm_mixture_allocate(out, mixture->n_components, n_columns));
-    for (int k = 0; k < mixture->n_components; ++k) {
-        size_t size = FGM_TRIANGLE((size_t)n_columns);
-        out->weights[k] = mixture->weights[k];
-        memcpy(out->means + k * n_columns, mixture->means + k * d, (size_t)n_columns * sizeof(double));
-        memcpy(out->factors + (size_t)k * size, mixture->factors + (size_t)k * FGM_TRIANGLE((size_t)d), size * sizeof(double));
+    qsort(members, (size_t)*n_members, sizeof *members, compare_members);
+    return members;
+}
+
+static int allocate_term(term *at, const fgm_terms *terms, int n_columns, int n_members) {
+    int *numbers = malloc((size_t)(n_members + 1 + terms->n_classes) * sizeof *numbers);
+    if (!numbers) return FGM_ERROR_MEMORY;
+    at->starts = numbers;
+    at->group_of = numbers + n_members + 1;
+    at->probabilities = fgm_allocate((size_t)n_members);
+    if (!at->probabilities) return FGM_ERROR_MEMORY;
+    return fgm_mixture_allocate(&at->mixture, n_columns > 0 ? terms->n_components : 0, n_columns);
+}
+
+/* The columns of one class's components, from place on. */
+static int take_class(term *at, const fgm_mixture *mixture, const int32_t *columns, double probability, int place) {
+    int d = at->mixture.d;
+    for (int k = 0; k < mixture->n_components; ++k, ++place) {
+        at->mixture.weights[place] = probability * mixture->weights[k];
+        FGM_TRY(fgm_mixture_take_columns(mixture, k, columns, d, at->mixture.means + (size_t)place * (size_t)d,
+                                         at->mixture.factors + (size_t)place * FGM_TRIANGLE((size_t)d)));
     }
     return FGM_OK;
 }
 
-static int add_term(entropy_sum *sum, const fgm_mixture *mixture, const int32_t *columns, int first, int n_columns, double coefficient) {
-    if (n_columns == 0) return FGM_OK;
-    term *added = &sum->terms[sum->n_terms];
-    added->first = first;
-    added->coefficient = coefficient;
-    added->pack = NULL;
-    FGM_TRY(take_columns(&added->mixture, mixture, columns + first, n_columns));
-    ++sum->n_terms;
+static int fill_term(term *at, const fgm_terms *terms, const fgm_model *model, const member *members, int n_members) {
+    int place = 0;
+    at->n_groups = 0;
+    for (int c = 0; c < model->n_classes; ++c) at->group_of[c] = -1;
+    for (int i = 0; i < n_members; ++i) {
+        int c = members[i].class;
+        if (i == 0 || fgm_compare_labels(members[i - 1].labels, members[i].labels) != 0) {
+            at->starts[at->n_groups] = place;
+            at->probabilities[at->n_groups++] = 0.0;
+        }
+        at->group_of[c] = at->n_groups - 1;
+        at->probabilities[at->n_groups - 1] += model->probabilities[c];
+        if (at->mixture.d == 0) continue;
+        FGM_TRY(take_class(at, &model->mixtures[c], terms->columns + at->first, model->probabilities[c], place));
+        place += model->mixtures[c].n_components;
+    }
+    at->starts[at->n_groups] = place;
+    for (int g = 0; g < at->n_groups; ++g) {
+        for (int k = at->starts[g]; k < at->starts[g + 1]; ++k) at->mixture.weights[k] /= at->probabilities[g];
+    }
     return FGM_OK;
 }
 
-static void release_terms(entropy_sum *sum) {
-    for (int t = 0; t < sum->n_terms; ++t) fgm_mixture_release(&sum->terms[t].mixture);
-    fgm_release(sum->memory);
+/* labelled: bits of the variables whose labels the term tells apart. */
+static int add_term(fgm_terms *terms, const fgm_model *model, int first, int n_columns, unsigned labelled, double coefficient) {
+    term *at = &terms->terms[terms->n_terms++];
+    int n_members;
+    member *members = list_members(model, labelled, &n_members);
+    if (!members) return FGM_ERROR_MEMORY;
+    at->first = first;
+    at->coefficient = coefficient;
+    int status = allocate_term(at, terms, n_columns, n_members);
+    if (status == FGM_OK) status = fill_term(at, terms, model, members, n_members);
+    free(members);
+    return status;
 }
 
-static bool single_component(const fgm_mixture *mixture) {
-    int n = 0;
-    for (int k = 0; k < mixture->n_components; ++k) n += mixture->weights[k] > 0.0;
-    return n == 1;
+/* What the joint density's components weigh, and which class they belong to. */
+static int list_components(fgm_terms *terms, const fgm_model *model) {
+    const term *joint = &terms->terms[0];
+    terms->weights = fgm_allocate((size_t)joint->mixture.n_components);
+    terms->class_of = malloc((size_t)(joint->mixture.n_components + 1) * sizeof *terms->class_of);
+    if (!terms->weights || !terms->class_of) return FGM_ERROR_MEMORY;
+    for (int c = 0; c < model->n_classes; ++c) {
+        int g = joint->group_of[c];
+        for (int k = g < 0 ? 0 : joint->starts[g]; g >= 0 && k < joint->starts[g + 1]; ++k) {
+            terms->weights[k] = joint->probabilities[g] * joint->mixture.weights[k];
+            terms->class_of[k] = c;
+        }
+    }
+    return FGM_OK;
+}
+
+static void start_terms(fgm_terms *terms, const fgm_model *model) {
+    memset(terms, 0, sizeof *terms);
+    terms->n_classes = model->n_classes;
+    for (int c = 0; c < model->n_classes; ++c) {
+        if (model->probabilities[c] > 0.0) terms->n_components += model->mixtures[c].n_components;
+    }
+}
+
+static void release_terms(fgm_terms *terms) {
+    for (int t = 0; t < terms->n_terms; ++t) {
+        fgm_mixture_release(&terms->terms[t].mixture);
+        fgm_release(terms->terms[t].probabilities);
+        free(terms->terms[t].starts);
+    }
+    fgm_release(terms->weights);
+    fgm_release(terms->memory);
+    free(terms->class_of);
+}
+
+static int components_of(const term *at, int group) { return at->starts[group + 1] - at->starts[group]; }
+
+/* Some group has more than one component: not all is known in closed form. */
+static bool needs_nodes(const fgm_terms *terms) {
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        for (int g = 0; g < at->n_groups; ++g) {
+            int n = 0;
+            for (int k = at->starts[g]; k < at->starts[g + 1]; ++k) n += at->mixture.weights[k] > 0.0;
+            if (n > 1) return true;
+        }
+    }
+    return false;
+}
+
+/* Entropy of the labels. */
+static double label_information(const term *at) {
+    double entropy = 0.0;
+    for (int g = 0; g < at->n_groups; ++g) entropy -= at->probabilities[g] * log(at->probabilities[g]);
+    return entropy;
 }
 
 /* ---- by lattices ----------------------------------------------------------------------------------------------------------------- */
 
+static fgm_mixture group_mixture(const term *at, int group) {
+    size_t first = (size_t)at->starts[group], d = (size_t)at->mixture.d;
+    return (fgm_mixture){components_of(at, group), at->mixture.d, at->mixture.weights + first, at->mixture.means + first * d,
+                         at->mixture.factors + first * FGM_TRIANGLE(d)};
+}
+
 /* Every dimension multiplies nodes, so larger parts get more of the tolerance: in proportion to d^2. */
-static int sum_by_lattices(const entropy_sum *sum, double tol, double *value, double *error, bool *affordable) {
+static int sum_by_lattices(const fgm_terms *terms, double tol, double *value, double *error, bool *affordable) {
     double shares = 0.0;
-    for (int t = 0; t < sum->n_terms; ++t) shares += sum->terms[t].mixture.d * sum->terms[t].mixture.d;
+    for (int t = 0; t < terms->n_terms; ++t) shares += terms->terms[t].mixture.d * terms->terms[t].mixture.d;
     *value = *error = 0.0;
     *affordable = true;
-    for (int t = 0; t < sum->n_terms && *affordable; ++t) {
-        const term *at = &sum->terms[t];
-        double entropy = 0.0, entropy_error = 0.0, share = at->mixture.d * at->mixture.d / shares;
-        FGM_TRY(fgm_lattice_entropy(&at->mixture, share * tol, &entropy, &entropy_error, affordable));
-        *value += at->coefficient * entropy;
-        *error += entropy_error;
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        double share = at->mixture.d * at->mixture.d / shares;
+        for (int g = 0; at->mixture.d > 0 && g < at->n_groups; ++g) {
+            fgm_mixture group = group_mixture(at, g);
+            double entropy = 0.0, entropy_error = 0.0;
+            FGM_TRY(fgm_lattice_entropy(&group, share * tol, &entropy, &entropy_error, affordable));
+            if (!*affordable) return FGM_OK;
+            *value += at->coefficient * (at->probabilities[g] * entropy);
+            *error += at->probabilities[g] * entropy_error;
+        }
+        *value += at->coefficient * label_information(at);
     }
     return FGM_OK;
 }
 
 /* ---- by closed forms and sampling ------------------------------------------------------------------------------------------------- */
 
-static int allocate_packs(entropy_sum *sum) {
-    size_t k = (size_t)sum->n_components, size = (2 * k + 1) * FGM_NODE_BLOCK, work = 0;
-    for (int t = 0; t < sum->n_terms; ++t) {
-        int d = sum->terms[t].mixture.d;
-        size += k * FGM_PACK_STRIDE((size_t)d);
-        if (fgm_work_size(sum->n_components, d) > work) work = fgm_work_size(sum->n_components, d);
+/* Packs, and memory for a block of nodes. */
+static int allocate_packs(fgm_terms *terms) {
+    size_t size = 0, work = 0, largest = 1;
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        if (at->mixture.d == 0) continue;
+        size += (size_t)at->mixture.n_components * FGM_PACK_STRIDE((size_t)at->mixture.d);
+        for (int g = 0; g < at->n_groups; ++g) {
+            size_t needed = fgm_work_size(components_of(at, g), at->mixture.d), k = (size_t)components_of(at, g);
+            if (needed > work) work = needed;
+            if (k > largest) largest = k;
+        }
     }
-    double *at = sum->memory = fgm_allocate(size + work);
+    size_t d = (size_t)terms->terms[0].mixture.d;
+    double *at = terms->memory = fgm_allocate(size + work + (2 * largest + 1 + d) * FGM_NODE_BLOCK);
     if (!at) return FGM_ERROR_MEMORY;
-    for (int t = 0; t < sum->n_terms; ++t) {
-        sum->terms[t].pack = at;
-        fgm_pack(&sum->terms[t].mixture, at);
-        at += k * FGM_PACK_STRIDE((size_t)sum->terms[t].mixture.d);
+    for (int t = 0; t < terms->n_terms; ++t) {
+        if (terms->terms[t].mixture.d == 0) continue;
+        terms->terms[t].pack = at;
+        fgm_pack(&terms->terms[t].mixture, at);
+        at += (size_t)terms->terms[t].mixture.n_components * FGM_PACK_STRIDE((size_t)terms->terms[t].mixture.d);
     }
-    sum->logs = at;
-    sum->shares = sum->logs + k * FGM_NODE_BLOCK;
-    sum->label_entropy = sum->shares + k * FGM_NODE_BLOCK;
-    sum->kernel_work = sum->label_entropy + FGM_NODE_BLOCK;
+    terms->logs = at;
+    terms->shares = terms->logs + largest * FGM_NODE_BLOCK;
+    terms->label_entropy = terms->shares + largest * FGM_NODE_BLOCK;
+    terms->nodes = terms->label_entropy + FGM_NODE_BLOCK;
+    terms->kernel_work = terms->nodes + d * FGM_NODE_BLOCK;
     return FGM_OK;
 }
 
-/* Sum over the terms of coefficient * sum over k of w_k (H(N_k) - log w_k), and what rounding leaves of it. */
-static double closed_part(const entropy_sum *sum, double *rounding) {
+static const double *group_pack(const term *at, int group) { return at->pack + (size_t)at->starts[group] * FGM_PACK_STRIDE((size_t)at->mixture.d); }
+
+/* Sum over the terms of coefficient * (H(labels) + sum over groups of P_g sum over k of w_k (H(N_k) - log w_k)), and what rounding leaves of it. */
+static double closed_part(const fgm_terms *terms, double *rounding) {
     double total = 0.0;
     *rounding = 0.0;
-    for (int t = 0; t < sum->n_terms; ++t) {
-        const term *at = &sum->terms[t];
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
         int d = at->mixture.d;
-        for (int k = 0; k < sum->n_components; ++k) {
-            double weight = at->mixture.weights[k];
-            if (!(weight > 0.0)) continue;
-            double entropy = weight * (0.5 * d - at->pack[(size_t)k * FGM_PACK_STRIDE((size_t)d)]);
-            total += at->coefficient * entropy;
-            *rounding += 4.0 * DBL_EPSILON * (fabs(entropy) + weight * d);
+        for (int g = 0; g < at->n_groups; ++g) {
+            for (int k = at->starts[g]; k < at->starts[g + 1]; ++k) {
+                double weight = at->mixture.weights[k];
+                if (!(weight > 0.0)) continue;
+                double entropy = at->probabilities[g] * (weight * (0.5 * d - at->pack[(size_t)k * FGM_PACK_STRIDE((size_t)d)]));
+                total += at->coefficient * entropy;
+                *rounding += 4.0 * DBL_EPSILON * (fabs(entropy) + at->probabilities[g] * weight * d);
+            }
         }
+        total += at->coefficient * label_information(at);
     }
     return total;
 }
 
-/* H(r) at each node: with t_k = log w_k N_k - their maximum, log sum e^t - sum t e^t / sum e^t. */
-static void find_label_entropy(entropy_sum *sum, const term *at, fgm_samples nodes) {
+/* H(r) of a group at each node: with t_k = log w_k N_k - their maximum, log sum e^t - sum t e^t / sum e^t. */
+static void find_label_entropy(fgm_terms *terms, const term *at, int group, fgm_samples nodes) {
     const fgm_kernels *kernels = fgm_get_kernels();
-    int n_components = sum->n_components, n = (int)nodes.n;
+    int n_components = components_of(at, group), n = (int)nodes.n;
     nodes.d = at->mixture.d;
     nodes.columns += at->first * nodes.stride;
-    kernels->component_log_density(n_components, at->pack, nodes, sum->logs, sum->kernel_work);
+    kernels->component_log_density(n_components, group_pack(at, group), nodes, terms->logs, terms->kernel_work);
     double largest[FGM_NODE_BLOCK], total[FGM_NODE_BLOCK] = {0}, weighted[FGM_NODE_BLOCK] = {0};
-    memcpy(largest, sum->logs, (size_t)n * sizeof *largest);
+    memcpy(largest, terms->logs, (size_t)n * sizeof *largest);
     for (int k = 1; k < n_components; ++k) {
-        for (int b = 0; b < n; ++b) largest[b] = sum->logs[k * n + b] > largest[b] ? sum->logs[k * n + b] : largest[b];
+        for (int b = 0; b < n; ++b) largest[b] = terms->logs[k * n + b] > largest[b] ? terms->logs[k * n + b] : largest[b];
     }
     for (int k = 0; k < n_components; ++k) {
-        for (int b = 0; b < n; ++b) sum->logs[k * n + b] -= largest[b];
+        for (int b = 0; b < n; ++b) terms->logs[k * n + b] -= largest[b];
     }
-    kernels->exp((int64_t)n_components * n, sum->logs, sum->shares);
+    kernels->exp((int64_t)n_components * n, terms->logs, terms->shares);
     for (int k = 0; k < n_components; ++k) {
         for (int b = 0; b < n; ++b) {
-            total[b] += sum->shares[k * n + b];
-            weighted[b] += sum->shares[k * n + b] * sum->logs[k * n + b];
+            total[b] += terms->shares[k * n + b];
+            weighted[b] += terms->shares[k * n + b] * terms->logs[k * n + b];
         }
     }
-    kernels->log(n, total, sum->label_entropy);
-    for (int b = 0; b < n; ++b) sum->label_entropy[b] -= weighted[b] / total[b];
+    kernels->log(n, total, terms->label_entropy);
+    for (int b = 0; b < n; ++b) terms->label_entropy[b] -= weighted[b] / total[b];
 }
 
-static void label_integrand(void *data, fgm_samples nodes, double *values) {
-    entropy_sum *sum = data;
+static void label_integrand(void *data, int component, fgm_samples nodes, double *values) {
+    fgm_terms *terms = data;
+    int c = terms->class_of[component];
     memset(values, 0, (size_t)nodes.n * sizeof *values);
-    for (int t = 0; t < sum->n_terms; ++t) {
-        find_label_entropy(sum, &sum->terms[t], nodes);
-        for (int b = 0; b < nodes.n; ++b) values[b] -= sum->terms[t].coefficient * sum->label_entropy[b];
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        int group = at->group_of[c];
+        if (at->mixture.d == 0 || components_of(at, group) == 1) continue;
+        find_label_entropy(terms, at, group, nodes);
+        for (int b = 0; b < nodes.n; ++b) values[b] -= at->coefficient * terms->label_entropy[b];
     }
 }
 
-/* Nanoseconds of K log-densities and exponentials. */
-static double node_cost(int n_components, int d) { return n_components * (2.5 + 0.5 * d + 0.035 * d * d); }
+double fgm_node_cost(int n_components, int d) { return n_components * (2.5 + 0.5 * d + 0.035 * d * d); }
 
-static int sum_by_sampling(entropy_sum *sum, double tol, uint64_t seed, double *value, double *error) {
-    double rounding, sampled = 0.0, cost = 0.0;
-    FGM_TRY(allocate_packs(sum));
-    double closed = closed_part(sum, &rounding);
+/* Of a node of an average component. */
+static double mean_node_cost(const fgm_terms *terms) {
+    double cost = 0.0;
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        for (int g = 0; at->mixture.d > 0 && g < at->n_groups; ++g) {
+            int k = components_of(at, g);
+            cost += (double)k / terms->n_components * fgm_node_cost(k, at->mixture.d);
+        }
+    }
+    return cost;
+}
+
+static int sum_by_sampling(fgm_terms *terms, const fgm_model *model, double tol, uint64_t seed, double *value, double *error) {
+    double rounding, sampled = 0.0;
+    FGM_TRY(allocate_packs(terms));
+    double closed = closed_part(terms, &rounding);
     *error = 0.0;
-    if (!single_component(&sum->terms[0].mixture)) {
-        for (int t = 0; t < sum->n_terms; ++t) cost += node_cost(sum->n_components, sum->terms[t].mixture.d);
-        FGM_TRY(fgm_random_expectation(&sum->terms[0].mixture, label_integrand, sum, 1.0, cost, tol, seed, &sampled, error));
+    if (needs_nodes(terms)) {
+        FGM_TRY(list_components(terms, model));
+        fgm_mixture joint = terms->terms[0].mixture;
+        joint.weights = terms->weights;
+        FGM_TRY(fgm_random_expectation(&joint, label_integrand, terms, 1.0, mean_node_cost(terms), tol, seed, &sampled, error));
     }
     *value = closed + sampled;
     *error += rounding;
     return FGM_OK;
 }
 
-static int evaluate(entropy_sum *sum, double tol, uint64_t seed, double *value, double *error) {
+static int evaluate(fgm_terms *terms, const fgm_model *model, double tol, uint64_t seed, double *value, double *error) {
     bool done = false;
-    if (sum->terms[0].mixture.d <= FGM_LATTICE_DIMENSION && !single_component(&sum->terms[0].mixture)) {
-        FGM_TRY(sum_by_lattices(sum, tol, value, error, &done));
-    }
-    return done ? FGM_OK : sum_by_sampling(sum, tol, seed, value, error);
+    if (terms->terms[0].mixture.d <= FGM_LATTICE_DIMENSION && needs_nodes(terms)) FGM_TRY(sum_by_lattices(terms, tol, value, error, &done));
+    return done ? FGM_OK : sum_by_sampling(terms, model, tol, seed, value, error);
 }
 
 /* ---- entropy and information -------------------------------------------------------------------------------------------------------- */
 
-int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed, double *value, double *error) {
-    entropy_sum sum = {1, mixture->n_components, {{*mixture, 0, 1.0, NULL}}, NULL, NULL, NULL, NULL, NULL};
-    int status = evaluate(&sum, tol, seed, value, error);
-    fgm_release(sum.memory);
-    return status;
+static const int32_t no_labels[3];
+
+/* A mixture as the model of one class. */
+static fgm_model model_of(const fgm_mixture *mixture, double *one) {
+    *one = 1.0;
+    return (fgm_model){1, mixture->d, no_labels, one, (fgm_mixture *)mixture};
+}
+
+static int add_entropy(fgm_terms *terms, const fgm_model *model) {
+    start_terms(terms, model);
+    for (int j = 0; j < model->d; ++j) terms->columns[j] = j;
+    return add_term(terms, model, 0, model->d, 0, 1.0);
 }
 
 /* Columns in the order x, given, y, so that every part is a range of them. */
-static int add_information(entropy_sum *sum, const fgm_mixture *mixture, fgm_parts parts) {
-    int32_t columns[FGM_MAX_DIMENSION];
+static int add_information(fgm_terms *terms, const fgm_model *model, fgm_parts parts) {
     int n_x = parts.n_x, n_given = parts.n_given, n_y = parts.n_y;
-    memcpy(columns, parts.x, (size_t)n_x * sizeof *columns);
-    if (n_given > 0) memcpy(columns + n_x, parts.given, (size_t)n_given * sizeof *columns);
-    memcpy(columns + n_x + n_given, parts.y, (size_t)n_y * sizeof *columns);
-    FGM_TRY(add_term(sum, mixture, columns, 0, n_x + n_given + n_y, -1.0));
-    FGM_TRY(add_term(sum, mixture, columns, 0, n_x + n_given, 1.0));
-    FGM_TRY(add_term(sum, mixture, columns, n_x, n_given + n_y, 1.0));
-    return add_term(sum, mixture, columns, n_x, n_given, -1.0);
+    start_terms(terms, model);
+    if (n_x > 0) memcpy(terms->columns, parts.x, (size_t)n_x * sizeof *terms->columns);
+    if (n_given > 0) memcpy(terms->columns + n_x, parts.given, (size_t)n_given * sizeof *terms->columns);
+    if (n_y > 0) memcpy(terms->columns + n_x + n_given, parts.y, (size_t)n_y * sizeof *terms->columns);
+    FGM_TRY(add_term(terms, model, 0, n_x + n_given + n_y, FGM_BIT(0) | FGM_BIT(1) | FGM_BIT(2), -1.0));
+    FGM_TRY(add_term(terms, model, 0, n_x + n_given, FGM_BIT(0) | FGM_BIT(2), 1.0));
+    FGM_TRY(add_term(terms, model, n_x, n_given + n_y, FGM_BIT(1) | FGM_BIT(2), 1.0));
+    return add_term(terms, model, n_x, n_given, FGM_BIT(2), -1.0);
+}
+
+/* Two terms whose difference is log p(x) / q(x) at a row of p, class 0: the group of a class is the other class in the second. */
+static int add_divergence(fgm_terms *terms, const fgm_model *model) {
+    start_terms(terms, model);
+    for (int j = 0; j < model->d; ++j) terms->columns[j] = j;
+    for (int t = 0; t < 2; ++t) {
+        FGM_TRY(add_term(terms, model, 0, model->d, FGM_BIT(1), t == 0 ? -1.0 : 1.0));
+        term *at = &terms->terms[t];
+        for (int g = 0; g < at->n_groups; ++g) at->probabilities[g] = 1.0;
+        for (int c = 0; c < model->n_classes; ++c) at->group_of[c] = t == 0 ? c : 1 - c;
+    }
+    return FGM_OK;
+}
+
+/* The terms of a quantity. */
+static int add_quantity(fgm_terms *terms, const fgm_model *model, const fgm_layout *layout) {
+    int32_t columns[FGM_MAX_DIMENSION];
+    for (int j = 0; j < model->d; ++j) columns[j] = j;
+    if (layout->quantity == FGM_QUANTITY_ENTROPY) return add_entropy(terms, model);
+    if (layout->quantity != FGM_QUANTITY_INFORMATION) return add_divergence(terms, model);
+    int n_x = layout->d[0], n_y = layout->d[1];
+    return add_information(terms, model, (fgm_parts){columns, columns + n_x, columns + n_x + n_y, n_x, n_y, layout->d[2]});
+}
+
+int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed, double *value, double *error) {
+    double one;
+    fgm_model model = model_of(mixture, &one);
+    fgm_layout layout = {FGM_QUANTITY_ENTROPY, {mixture->d, 0, 0}};
+    return fgm_integrate_model(&model, &layout, tol, seed, value, error);
 }
 
 int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, double tol, uint64_t seed, double *value, double *error) {
     *value = *error = 0.0;
     if (parts.n_x == 0 || parts.n_y == 0) return FGM_OK;
-    entropy_sum sum = {.n_components = mixture->n_components};
-    int status = add_information(&sum, mixture, parts);
-    if (status == FGM_OK) status = evaluate(&sum, tol, seed, value, error);
-    release_terms(&sum);
+    double one;
+    fgm_model model = model_of(mixture, &one);
+    fgm_terms terms;
+    int status = add_information(&terms, &model, parts);
+    if (status == FGM_OK) status = evaluate(&terms, &model, tol, seed, value, error);
+    release_terms(&terms);
     *value = fmax(*value, 0.0);
     return status;
 }
 
-int fgm_integrate_mutual_information(const fgm_mixture *mixture, int dx, double tol, uint64_t seed, double *value, double *error) {
-    int32_t columns[FGM_MAX_DIMENSION];
-    for (int j = 0; j < mixture->d; ++j) columns[j] = j;
-    fgm_parts parts = {columns, columns + dx, NULL, dx, mixture->d - dx, 0};
-    return fgm_integrate_information(mixture, parts, tol, seed, value, error);
-}
-
-/* ---- divergence --------------------------------------------------------------------------------------------------------------------- */
-
-typedef struct divergence {
-    const fgm_mixture *p, *q;
-    double *memory, *pack_p, *pack_q;
-    double *log_p, *log_q; /* (FGM_NODE_BLOCK) */
-    double *kernel_work;
-    double *radii, *sizes; /* (K of p) */
-    double basis[FGM_TRIANGLE(FGM_LATTICE_DIMENSION)];
-    double *lattice_work;
-} divergence;
-
-static int allocate_divergence(divergence *D) {
-    size_t d = (size_t)D->p->d, k_p = (size_t)D->p->n_components, k_q = (size_t)D->q->n_components, stride = FGM_PACK_STRIDE(d);
-    size_t work_p = fgm_work_size(D->p->n_components, D->p->d), work_q = fgm_work_size(D->q->n_components, D->p->d);
-    size_t kernel_size = work_p > work_q ? work_p : work_q;
-    size_t lattice_size = d <= FGM_LATTICE_DIMENSION ? fgm_lattice_work_size(D->p->n_components, D->p->d) : 0;
-    D->memory = fgm_allocate((k_p + k_q) * stride + 2 * FGM_NODE_BLOCK + kernel_size + 2 * k_p + lattice_size);
-    if (!D->memory) return FGM_ERROR_MEMORY;
-    D->pack_p = D->memory;
-    D->pack_q = D->pack_p + k_p * stride;
-    D->log_p = D->pack_q + k_q * stride;
-    D->log_q = D->log_p + FGM_NODE_BLOCK;
-    D->kernel_work = D->log_q + FGM_NODE_BLOCK;
-    D->radii = D->kernel_work + kernel_size;
-    D->sizes = D->radii + k_p;
-    D->lattice_work = D->sizes + k_p;
-    fgm_pack(D->p, D->pack_p);
-    fgm_pack(D->q, D->pack_q);
-    return FGM_OK;
-}
-
-/* log(p / q) */
-static void ratio_integrand(void *data, fgm_samples nodes, double *values) {
-    divergence *D = data;
-    const fgm_kernels *kernels = fgm_get_kernels();
-    kernels->log_density(D->p->n_components, D->pack_p, nodes, D->log_p, D->kernel_work);
-    kernels->log_density(D->q->n_components, D->pack_q, nodes, D->log_q, D->kernel_work);
-    for (int b = 0; b < nodes.n; ++b) values[b] = D->log_p[b] - D->log_q[b];
-}
-
-/* p log(p / q) */
-static void density_ratio_integrand(void *data, fgm_samples nodes, double *values) {
-    divergence *D = data;
-    ratio_integrand(data, nodes, values);
-    fgm_get_kernels()->exp(nodes.n, D->log_p, D->log_p);
-    for (int b = 0; b < nodes.n; ++b) values[b] *= D->log_p[b];
-}
-
-/* Mean under component k of p of log of a weighted component of q: peak - |P mu + offset|^2 - |P L|^2, P and offset as fgm_pack has them. */
-static double mean_log_density(const fgm_mixture *p, int k, const double *parameters /* (1 + d + d(d+1)/2) */) {
-    int d = p->d;
-    const double *mean = p->means + k * d, *factor = p->factors + (size_t)k * FGM_TRIANGLE((size_t)d), *offset = parameters + 1;
-    double total = parameters[0];
-    for (int i = 0; i < d; ++i) {
-        const double *row = offset + d + FGM_TRIANGLE(i);
-        double center = offset[i];
-        for (int j = 0; j <= i; ++j) {
-            double spread = 0.0;
-            for (int m = j; m <= i; ++m) spread += row[m] * factor[FGM_TRIANGLE(m) + j];
-            center += row[j] * mean[j];
-            total -= spread * spread;
-        }
-        total -= center * center;
+int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, uint64_t seed, double *value, double *error) {
+    if (layout->quantity == FGM_QUANTITY_DIVERGENCE || layout->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE) {
+        return fgm_integrate_divergence(&model->mixtures[0], &model->mixtures[1], tol, seed, value, error);
     }
-    return total;
-}
-
-/* The largest mean log-density under component k of p that a single component of q reaches: a lower bound of the mean of log q. */
-static double best_mean_log_density(const divergence *D, int k) {
-    size_t stride = FGM_PACK_STRIDE((size_t)D->p->d);
-    double best = -INFINITY;
-    for (int j = 0; j < D->q->n_components; ++j) best = fmax(best, mean_log_density(D->p, k, D->pack_q + (size_t)j * stride));
-    return best;
-}
-
-static bool find_basis(divergence *D) {
-    int d = D->p->d, triangle = FGM_TRIANGLE(d);
-    memcpy(D->basis, D->p->factors, (size_t)triangle * sizeof(double));
-    for (int side = 0; side < 2; ++side) {
-        const fgm_mixture *mixture = side == 0 ? D->p : D->q;
-        for (int k = 0; k < mixture->n_components; ++k) {
-            if (!(mixture->weights[k] > 0.0)) continue;
-            if (!fgm_lattice_shrink_basis(d, mixture->factors + k * triangle, D->basis)) return false;
-        }
-    }
-    return true;
-}
-
-/* One lattice within the ellipsoids of p that resolves the components of both. False where it would be too large. */
-static bool divergence_by_lattice(divergence *D, double tol, double *value, double *error) {
-    int n = D->p->n_components, d = D->p->d;
-    double scale = 0.0, tail = 0.03 * tol / n;
-    if (!find_basis(D)) return false;
-    for (int k = 0; k < n; ++k) {
-        double own = D->pack_p[k * FGM_PACK_STRIDE(d)] - 0.5 * d;
-        double size = D->p->weights[k] * (1.0 + fabs(own - best_mean_log_density(D, k)));
-        D->radii[k] = size > 0.0 ? fgm_lattice_radius(d, size, tail) : 0.0;
-        scale += size;
-    }
-    fgm_lattice lattice = {n, d, D->p->means, D->p->factors, D->radii, D->basis};
-    double max_nodes = MAX_LATTICE_WORK / (8.0 + n + D->q->n_components);
-    if (!(fgm_lattice_predict_nodes(&lattice, scale, tol) < max_nodes)) return false;
-    fgm_lattice_integrate(&lattice, density_ratio_integrand, D, scale, 0.9 * tol, max_nodes, value, error, D->lattice_work);
-    *error += 2.0 * n * tail + 16.0 * DBL_EPSILON * scale;
-    return true;
-}
-
-static int find_divergence(divergence *D, double tol, uint64_t seed, double *value, double *error) {
-    int d = D->p->d, n_p = D->p->n_components, n_q = D->q->n_components;
-    if (n_p == 1 && n_q == 1) {
-        double own = D->pack_p[0] - 0.5 * d, other = mean_log_density(D->p, 0, D->pack_q);
-        *value = own - other;
-        *error = 8.0 * DBL_EPSILON * (fabs(own) + fabs(other) + d);
-        return FGM_OK;
-    }
-    if (d <= FGM_LATTICE_DIMENSION && divergence_by_lattice(D, tol, value, error)) return FGM_OK;
-    return fgm_random_expectation(D->p, ratio_integrand, D, 1.0, node_cost(n_p + n_q, d), tol, seed, value, error);
-}
-
-int fgm_integrate_divergence(const fgm_mixture *p, const fgm_mixture *q, double tol, uint64_t seed, double *value, double *error) {
-    if (p->d != q->d) return FGM_ERROR_DIMENSION;
-    divergence D = {.p = p, .q = q};
-    FGM_TRY(allocate_divergence(&D));
-    int status = find_divergence(&D, tol, seed, value, error);
-    fgm_release(D.memory);
-    *value = fmax(*value, 0.0);
+    fgm_terms terms;
+    int status = add_quantity(&terms, model, layout);
+    if (status == FGM_OK) status = evaluate(&terms, model, tol, seed, value, error);
+    release_terms(&terms);
+    if (layout->quantity == FGM_QUANTITY_INFORMATION) *value = fmax(*value, 0.0);
     return status;
+}
+
+/* ---- tables -------------------------------------------------------------------------------------------------------------------------- */
+
+int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy) {
+    fgm_terms terms;
+    int status = add_quantity(&terms, model, layout);
+    if (status == FGM_OK) {
+        *bias = 0.0;
+        for (int t = 0; t < terms.n_terms; ++t) *bias -= terms.terms[t].coefficient * (terms.terms[t].n_groups - 1) / (2.0 * n);
+        *smaller_entropy = fmin(label_information(&terms.terms[1]), label_information(&terms.terms[2])) - label_information(&terms.terms[3]);
+    }
+    release_terms(&terms);
+    return status;
+}
+
+/* ---- pointwise ----------------------------------------------------------------------------------------------------------------------- */
+
+int fgm_terms_create(fgm_terms **terms, const fgm_model *model, const fgm_layout *layout) {
+    *terms = malloc(sizeof **terms);
+    if (!*terms) return FGM_ERROR_MEMORY;
+    int status = add_quantity(*terms, model, layout);
+    return status == FGM_OK ? allocate_packs(*terms) : status;
+}
+
+void fgm_terms_destroy(fgm_terms *terms) {
+    if (terms) release_terms(terms);
+    free(terms);
+}
+
+/* Minus the sum of coefficient * log p over the terms: each is the expectation of its -log p. */
+void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows, double *out) {
+    int d = terms->terms[0].mixture.d;
+    for (int j = 0; j < d; ++j) {
+        memcpy(terms->nodes + j * FGM_NODE_BLOCK, rows.columns + terms->columns[j] * rows.stride, (size_t)rows.n * sizeof(double));
+    }
+    memset(out, 0, (size_t)rows.n * sizeof *out);
+    for (int t = 0; t < terms->n_terms; ++t) {
+        const term *at = &terms->terms[t];
+        int group = at->group_of[class];
+        double log_probability = log(at->probabilities[group]);
+        if (at->mixture.d > 0) {
+            fgm_samples nodes = {rows.n, FGM_NODE_BLOCK, at->mixture.d, terms->nodes + at->first * FGM_NODE_BLOCK, NULL};
+            fgm_get_kernels()->log_density(components_of(at, group), group_pack(at, group), nodes, terms->logs, terms->kernel_work);
+        }
+        for (int64_t i = 0; i < rows.n; ++i) out[i] -= at->coefficient * (log_probability + (at->mixture.d > 0 ? terms->logs[i] : 0.0));
+    }
 }
 
 /* ---- public functions ------------------------------------------------------------------------------------------------------------------ */

@@ -57,12 +57,19 @@ int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double *value, d
 
 /* ---- randomised quasi-Monte Carlo (integrate_random.c): expectations under a mixture, any dimension ---------------------------------- */
 
+/* Writes the integrand's value at nodes drawn from one component. */
+typedef void (*fgm_component_integrand)(void *data, int component, fgm_samples nodes, double *values /* (n) */);
+
 /* Expectation of the integrand. scale is the size of values that points may have missed, node_cost about the time of one value in
  * nanoseconds. The work ends at a limit, with the error reached. */
-int fgm_random_expectation(const fgm_mixture *mixture, fgm_integrand integrand, void *data, double scale, double node_cost, double tol, uint64_t seed,
-                           double *value, double *error);
+int fgm_random_expectation(const fgm_mixture *mixture, fgm_component_integrand integrand, void *data, double scale, double node_cost, double tol,
+                           uint64_t seed, double *value, double *error);
 
-/* ---- divergence (integrate.c) --------------------------------------------------------------------------------------------------------- */
+/* Nanoseconds of K log-densities and exponentials. */
+double fgm_node_cost(int n_components, int d);
+
+/* ---- divergence (integrate_divergence.c) ---------------------------------------------------------------------------------------------------------
+ */
 
 /* Kullback-Leibler divergence of two mixtures over the same variables, the expectation under p of log(p / q). Never below zero. */
 int fgm_integrate_divergence(const fgm_mixture *p, const fgm_mixture *q, double tol, uint64_t seed, double *value, double *error);

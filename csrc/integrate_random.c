@@ -32,7 +32,7 @@
 
 typedef struct sampler {
     const fgm_mixture *mixture;
-    fgm_integrand integrand;
+    fgm_component_integrand integrand;
     void *data;
     uint64_t seed;
     double scale;
@@ -82,7 +82,7 @@ static void add_points(sampler *s, int component, int64_t first, int64_t count) 
             fgm_normal_quantiles(n, s->uniform, s->columns + j * FGM_NODE_BLOCK);
         }
         map_to_component(s, component, n);
-        s->integrand(s->data, (fgm_samples){n, FGM_NODE_BLOCK, d, s->columns, NULL}, s->values);
+        s->integrand(s->data, component, (fgm_samples){n, FGM_NODE_BLOCK, d, s->columns, NULL}, s->values);
         for (int b = 0; b < n; ++b) s->sums[component * N_SHIFTS + (start + b) / count] += s->values[b];
     }
     s->points[component] += (double)count;
@@ -138,8 +138,8 @@ static void sample(sampler *s, double tol, double node_cost, double *value, doub
     } while (*error > tol && refine(s, tol, node_cost, &nanoseconds));
 }
 
-int fgm_random_expectation(const fgm_mixture *mixture, fgm_integrand integrand, void *data, double scale, double node_cost, double tol, uint64_t seed,
-                           double *value, double *error) {
+int fgm_random_expectation(const fgm_mixture *mixture, fgm_component_integrand integrand, void *data, double scale, double node_cost, double tol,
+                           uint64_t seed, double *value, double *error) {
     size_t k = (size_t)mixture->n_components, d = (size_t)mixture->d;
     double *memory = fgm_allocate(k * (N_SHIFTS + 2) + (d + 2) * FGM_NODE_BLOCK);
     if (!memory) return FGM_ERROR_MEMORY;

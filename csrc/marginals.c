@@ -200,32 +200,63 @@ static uint32_t *shuffle(int64_t n, uint64_t seed) {
     return places;
 }
 
-/* Columns in random order; rows of weight zero are left out. */
-static int fill_columns(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,
-                        double mean_weight, uint64_t seed, int32_t *fault_column) {
-    int64_t stride = prepared->samples.stride, taken = 0;
-    double *columns = prepared->memory, *weights = columns + (int64_t)prepared->d * stride;
-    uint32_t *places = shuffle(prepared->n, seed);
-    if (!places) return FGM_ERROR_MEMORY;
-    int status = FGM_OK;
-    for (int64_t i = 0; i < n && status == FGM_OK; ++i) {
-        if (weight_of(sample_weight, i) == 0.0) continue;
-        int64_t place = places[taken++];
-        for (int j = 0; j < dx + dy; ++j) {
-            double value = j < dx ? x[i * dx + j] : y[i * dy + j - dx];
-            if (!isfinite(value)) {
-                *fault_column = j;
-                status = FGM_ERROR_NOT_FINITE;
-            }
-            columns[j * stride + place] = value;
-        }
-        if (sample_weight) weights[place] = sample_weight[i] / mean_weight;
+/* The order within classes: rows of a class stand together, in the random order of their places. In a paired divergence both samples take the same.
+ */
+static int sort_places(const fgm_prepared *prepared, const int32_t *class_of /* (n) */, uint32_t *places /* (n) */) {
+    int64_t n = prepared->n;
+    uint32_t *rows = malloc((size_t)n * sizeof *rows);
+    int64_t *next = malloc((size_t)prepared->classes.n * sizeof *next);
+    if (rows && next) {
+        for (int64_t i = 0; i < n; ++i) rows[places[i]] = (uint32_t)i;
+        memcpy(next, prepared->classes.first, (size_t)prepared->classes.n * sizeof *next);
+        for (int64_t place = 0; place < n; ++place) places[rows[place]] = (uint32_t)next[class_of[rows[place]]]++;
+        for (int64_t i = n / 2; prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && i < n; ++i)
+            places[i] = places[i - n / 2] + (uint32_t)(n / 2);
     }
+    bool allocated = rows && next;
+    free(rows);
+    free(next);
+    return allocated ? FGM_OK : FGM_ERROR_MEMORY;
+}
+
+/* Columns of x, y and given at their places; rows of weight zero are left out. */
+static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mean_weight, const uint32_t *places, fgm_fault *fault) {
+    int64_t stride = prepared->samples.stride, taken = 0;
+    const fgm_variable variables[3] = {data->x, data->y, data->given};
+    double *weights = prepared->memory + (int64_t)prepared->d * stride;
+    for (int64_t i = 0; i < data->n; ++i) {
+        if (weight_of(data->sample_weight, i) == 0.0) continue;
+        int64_t place = places[taken++];
+        double *to = prepared->memory + place;
+        for (int v = 0; v < 3; ++v) {
+            for (int j = 0; j < variables[v].d; ++j, to += stride) {
+                *to = variables[v].values[i * variables[v].d + j];
+                if (isfinite(*to)) continue;
+                fault->column = (int32_t)((to - prepared->memory) / stride);
+                return FGM_ERROR_NOT_FINITE;
+            }
+        }
+        if (data->sample_weight) weights[place] = data->sample_weight[i] / mean_weight;
+    }
+    return FGM_OK;
+}
+
+/* Rows shuffled within their classes. */
+static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_weight, uint64_t seed, fgm_fault *fault) {
+    int32_t *class_of = NULL;
+    uint32_t *places = NULL;
+    int status = fgm_classes_find(data, prepared->n, &class_of, &prepared->classes, fault);
+    if (status == FGM_OK) {
+        places = shuffle(prepared->n, seed);
+        status = places ? sort_places(prepared, class_of, places) : FGM_ERROR_MEMORY;
+    }
+    if (status == FGM_OK) status = fill_columns(prepared, data, mean_weight, places, fault);
+    free(class_of);
     free(places);
     return status;
 }
 
-static int transform_columns(fgm_prepared *prepared, int marginals, int32_t *fault_column) {
+static int transform_columns(fgm_prepared *prepared, int marginals, fgm_fault *fault) {
     int64_t n = prepared->n, stride = prepared->samples.stride;
     if (marginals == FGM_MARGINALS_GAUSSIANIZE) {
         prepared->ranks = malloc((size_t)n * (size_t)prepared->d * sizeof *prepared->ranks);
@@ -234,7 +265,7 @@ static int transform_columns(fgm_prepared *prepared, int marginals, int32_t *fau
     for (int j = 0; j < prepared->d; ++j) {
         double *column = prepared->memory + j * stride;
         if (!standardize_column(column, n, prepared->samples.weights, &prepared->location[j], &prepared->scale[j])) {
-            *fault_column = j;
+            fault->column = j;
             return FGM_ERROR_CONSTANT;
         }
         if (prepared->ranks) {
@@ -258,40 +289,150 @@ static void set_floor(fgm_prepared *prepared, const fgm_options *options) {
     }
 }
 
-/* Takes the prior from the correlation matrix, whose pivots are 1 - R^2 of a column on the ones before it. */
-static int set_prior(fgm_prepared *prepared, int32_t *fault_column) {
-    int d = prepared->d;
-    double correlation[FGM_TRIANGLE(FGM_MAX_DIMENSION)], total = 0.0;
-    fgm_samples samples = prepared->samples;
-    for (int i = 0; i < d; ++i) {
+/* Weighted sums of products about a center, packed by rows; the total weight comes back. */
+static double add_products(fgm_samples samples, const double *center /* (d) */, double *products) {
+    double total = 0.0;
+    for (int i = 0; i < samples.d; ++i) {
         for (int j = 0; j <= i; ++j) {
             const double *left = samples.columns + i * samples.stride, *right = samples.columns + j * samples.stride;
             double sum = 0.0;
             total = 0.0;
             for (int64_t row = 0; row < samples.n; ++row) {
-                sum += weight_of(samples.weights, row) * left[row] * right[row];
+                sum += weight_of(samples.weights, row) * (left[row] - center[i]) * (right[row] - center[j]);
                 total += weight_of(samples.weights, row);
             }
-            correlation[FGM_TRIANGLE(i) + j] = sum / total;
-            prepared->settings.prior[FGM_TRIANGLE(i) + j] = PRIOR * sum / total;
+            products[FGM_TRIANGLE(i) + j] += sum;
         }
     }
+    return total;
+}
+
+static void find_center(fgm_samples samples, double *center /* (d) */) {
+    for (int j = 0; j < samples.d; ++j) {
+        double sum = 0.0, total = 0.0;
+        for (int64_t row = 0; row < samples.n; ++row) {
+            sum += weight_of(samples.weights, row) * samples.columns[j * samples.stride + row];
+            total += weight_of(samples.weights, row);
+        }
+        center[j] = sum / total;
+    }
+}
+
+void fgm_within_covariance(fgm_samples samples, const int64_t *first, int n_classes, double *covariance) {
+    double center[FGM_MAX_DIMENSION] = {0.0}, total = 0.0;
+    int triangle = FGM_TRIANGLE(samples.d);
+    memset(covariance, 0, (size_t)triangle * sizeof *covariance);
+    for (int c = 0; c < n_classes; ++c) {
+        if (first[c] == first[c + 1]) continue;
+        fgm_samples rows = fgm_rows(samples, first[c], first[c + 1]);
+        if (n_classes > 1) find_center(rows, center); /* the mean of all rows is 0 already */
+        total += add_products(rows, center, covariance);
+    }
+    for (int i = 0; i < triangle; ++i) covariance[i] /= total;
+}
+
+/* The pivots of a correlation matrix are 1 - R^2 of a column on the ones before it. A column that does not vary is left out. */
+static int check_collinear(const double *covariance, int d, fgm_fault *fault) {
+    double factor[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    memcpy(factor, covariance, (size_t)FGM_TRIANGLE(d) * sizeof *factor);
     for (int i = 0; i < d; ++i) {
-        double *row = correlation + FGM_TRIANGLE(i), variance = row[i];
+        double *row = factor + FGM_TRIANGLE(i), variance = row[i];
         for (int j = 0; j < i; ++j) {
-            const double *other = correlation + FGM_TRIANGLE(j);
+            const double *other = factor + FGM_TRIANGLE(j);
             for (int m = 0; m < j; ++m) row[j] -= row[m] * other[m];
             row[j] /= other[j];
             row[i] -= row[j] * row[j];
         }
+        if (!(variance > DEGENERATE)) {
+            memset(row, 0, (size_t)i * sizeof *row);
+            row[i] = 1.0;
+            continue;
+        }
         if (!(row[i] > DEGENERATE * variance)) {
-            *fault_column = i;
+            fault->column = i;
             return FGM_ERROR_COLLINEAR;
         }
         row[i] = sqrt(row[i]);
     }
     return FGM_OK;
 }
+
+/* Columns that are linear functions of others make a density singular: over all rows, and where x and y both have columns within classes too. */
+static int check_columns(const fgm_prepared *prepared, fgm_fault *fault) {
+    double covariance[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    const fgm_classes *classes = &prepared->classes;
+    const int64_t all[2] = {0, prepared->n};
+    fgm_within_covariance(prepared->samples, all, 1, covariance);
+    FGM_TRY(check_collinear(covariance, prepared->d, fault));
+    if (classes->n == 1 || prepared->layout.d[0] == 0 || prepared->layout.d[1] == 0) return FGM_OK;
+    fgm_within_covariance(prepared->samples, classes->first, classes->n, covariance);
+    return check_collinear(covariance, prepared->d, fault);
+}
+
+/* Each sample of a divergence must bear a fit of its own. */
+static int check_samples(const fgm_prepared *prepared, fgm_fault *fault) {
+    double covariance[FGM_TRIANGLE(FGM_MAX_DIMENSION)];
+    for (int c = 0; c < 2; ++c) {
+        fault->variable = c;
+        if (fgm_is_small_class(prepared, c)) return FGM_ERROR_TOO_FEW_SAMPLES;
+        fgm_samples rows = fgm_class_rows(prepared, c);
+        double center[FGM_MAX_DIMENSION];
+        find_center(rows, center);
+        memset(covariance, 0, sizeof covariance);
+        double total = add_products(rows, center, covariance);
+        for (int i = 0; i < FGM_TRIANGLE(prepared->d); ++i) covariance[i] /= total;
+        for (int j = 0; j < prepared->d; ++j) {
+            fault->column = j;
+            if (!(covariance[FGM_TRIANGLE(j) + j] > DEGENERATE)) return FGM_ERROR_CONSTANT;
+        }
+        fault->column = -1;
+        FGM_TRY(check_collinear(covariance, prepared->d, fault));
+    }
+    fault->variable = -1;
+    return FGM_OK;
+}
+
+/* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
+static void set_tolerances(fgm_fit_settings *settings, int64_t n) {
+    const fgm_options *options = settings->options;
+    settings->tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
+    settings->selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
+    settings->selection_tol = fmin(1e-4, 10.0 * settings->tol);
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------------------------------------ */
+
+fgm_samples fgm_class_rows(const fgm_prepared *prepared, int class) {
+    return fgm_rows(prepared->samples, prepared->classes.first[class], prepared->classes.first[class + 1]);
+}
+
+bool fgm_is_small_class(const fgm_prepared *prepared, int class) { return fgm_class_rows(prepared, class).n < 2 * (prepared->d + 2); }
+
+void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_settings *settings) {
+    double center[FGM_MAX_DIMENSION] = {0.0};
+    int triangle = FGM_TRIANGLE(prepared->d);
+    fgm_samples rows = fgm_class_rows(prepared, class);
+    *settings = prepared->settings;
+    set_tolerances(settings, rows.n);
+    if (prepared->classes.n > 1) find_center(rows, center); /* the mean of all rows is 0 already */
+    memset(settings->prior, 0, (size_t)triangle * sizeof *settings->prior);
+    double total = add_products(rows, center, settings->prior);
+    for (int i = 0; i < triangle; ++i) settings->prior[i] = PRIOR * settings->prior[i] / total;
+}
+
+int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double *within, const double *floor) {
+    int d = rows.d;
+    FGM_TRY(fgm_mixture_allocate(mixture, 1, d));
+    mixture->weights[0] = 1.0;
+    find_center(rows, mixture->means);
+    for (int i = 0; i < FGM_TRIANGLE(d); ++i) mixture->factors[i] = (d + 2) * within[i];
+    double total = add_products(rows, mixture->means, mixture->factors);
+    for (int i = 0; i < FGM_TRIANGLE(d); ++i) mixture->factors[i] /= total + d + 2;
+    fgm_floor_and_factor(floor, d, mixture->factors);
+    return FGM_OK;
+}
+
+/* ---- preparing -------------------------------------------------------------------------------------------------------------------- */
 
 static int check_options(const fgm_options *options) {
     if (options->size != sizeof *options) return FGM_ERROR_VERSION;
@@ -305,43 +446,64 @@ static int check_options(const fgm_options *options) {
     return valid ? FGM_OK : FGM_ERROR_OPTION;
 }
 
-static int fill_prepared(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,
-                         const fgm_options *options, uint64_t seed, int32_t *fault_column) {
-    double total;
-    FGM_TRY(check_weights(sample_weight, n, &total, &prepared->n));
-    if (prepared->n < 2 * (prepared->d + 2)) return FGM_ERROR_TOO_FEW_SAMPLES;
-    if (prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
-    int64_t stride = (prepared->n + 7) / 8 * 8;
-    prepared->memory = fgm_allocate((size_t)stride * (size_t)(prepared->d + (sample_weight ? 1 : 0)));
-    if (!prepared->memory) return FGM_ERROR_MEMORY;
-    const double *weights = sample_weight ? prepared->memory + (int64_t)prepared->d * stride : NULL;
-    prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights};
-    FGM_TRY(fill_columns(prepared, x, y, n, dx, dy, sample_weight, total / (double)prepared->n, seed, fault_column));
-    FGM_TRY(transform_columns(prepared, options->marginals, fault_column));
-    set_floor(prepared, options);
-    prepared->settings.options = options;
-    /* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
-    prepared->settings.tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)prepared->n);
-    prepared->settings.selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
-    prepared->settings.selection_tol = fmin(1e-4, 10.0 * prepared->settings.tol);
-    return set_prior(prepared, fault_column);
+static bool has_columns(const fgm_variable *variable) { return variable->d > 0 && variable->values && !variable->labels; }
+
+/* Whether the variables are such that the quantity is defined. */
+static int check_variables(const fgm_data *data) {
+    const fgm_variable *x = &data->x, *y = &data->y, *given = &data->given;
+    if (data->size != sizeof *data) return FGM_ERROR_VERSION;
+    if (x->d < 0 || y->d < 0 || given->d < 0 || (int64_t)x->d + y->d + given->d > FGM_MAX_DIMENSION) return FGM_ERROR_DIMENSION;
+    bool absent = given->d == 0 && !given->labels;
+    switch (data->quantity) {
+    case FGM_QUANTITY_INFORMATION: return (x->d > 0 || x->labels) && (y->d > 0 || y->labels) ? FGM_OK : FGM_ERROR_DIMENSION;
+    case FGM_QUANTITY_ENTROPY: return has_columns(x) && y->d == 0 && !y->labels && absent ? FGM_OK : FGM_ERROR_DIMENSION;
+    case FGM_QUANTITY_PAIRED_DIVERGENCE:
+        if (data->n % 2 != 0 || data->sample_weight) return FGM_ERROR_OPTION;
+        for (int64_t i = 0; y->labels && i < data->n; ++i) {
+            if (y->labels[i] != (i >= data->n / 2)) return FGM_ERROR_LABELS;
+        }
+    /* fall through */
+    case FGM_QUANTITY_DIVERGENCE: return has_columns(x) && y->d == 0 && y->labels && y->n_classes == 2 && absent ? FGM_OK : FGM_ERROR_DIMENSION;
+    default: return FGM_ERROR_OPTION;
+    }
 }
 
-int fgm_prepare(fgm_prepared *prepared, const double *x, const double *y, int64_t n, int dx, int dy, const double *sample_weight,
-                const fgm_options *options, uint64_t seed, int32_t *fault_column) {
+static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+    double total;
+    FGM_TRY(check_weights(data->sample_weight, data->n, &total, &prepared->n));
+    if (prepared->n < 2 * (prepared->d + 2)) return FGM_ERROR_TOO_FEW_SAMPLES;
+    int64_t stride = (prepared->n + 7) / 8 * 8;
+    prepared->memory = fgm_allocate((size_t)stride * (size_t)(prepared->d + (data->sample_weight ? 1 : 0)));
+    if (!prepared->memory) return FGM_ERROR_MEMORY;
+    const double *weights = data->sample_weight ? prepared->memory + (int64_t)prepared->d * stride : NULL;
+    prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights};
+    FGM_TRY(fill_rows(prepared, data, total / (double)prepared->n, seed, fault));
+    if (prepared->classes.n == 1 && prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
+    FGM_TRY(transform_columns(prepared, options->marginals, fault));
+    set_floor(prepared, options);
+    prepared->settings.options = options;
+    set_tolerances(&prepared->settings, prepared->n);
+    if (prepared->layout.quantity == FGM_QUANTITY_DIVERGENCE || prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE) {
+        FGM_TRY(check_samples(prepared, fault));
+    }
+    return check_columns(prepared, fault);
+}
+
+int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
     memset(prepared, 0, sizeof *prepared);
-    *fault_column = -1;
+    fault->column = fault->variable = -1;
     FGM_TRY(check_options(options));
-    if (dx < 1 || dy < 0 || dx + dy > FGM_MAX_DIMENSION) return FGM_ERROR_DIMENSION;
-    if (n < 1 || n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
-    prepared->dx = dx;
-    prepared->d = dx + dy;
-    int status = fill_prepared(prepared, x, y, n, dx, dy, sample_weight, options, seed, fault_column);
+    FGM_TRY(check_variables(data));
+    if (data->n < 1 || data->n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
+    prepared->layout = (fgm_layout){data->quantity, {data->x.d, data->y.d, data->given.d}};
+    prepared->d = data->x.d + data->y.d + data->given.d;
+    int status = fill_prepared(prepared, data, options, seed, fault);
     if (status != FGM_OK) fgm_prepared_release(prepared);
     return status;
 }
 
 void fgm_prepared_release(fgm_prepared *prepared) {
+    fgm_classes_release(&prepared->classes);
     fgm_release(prepared->memory);
     free(prepared->ranks);
     prepared->memory = NULL;

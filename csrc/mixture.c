@@ -123,23 +123,19 @@ int fgm_mixture_from_parameters(fgm_mixture *mixture, int n_components, int d, c
     return status;
 }
 
-int fgm_mixture_marginal(fgm_mixture *out, const fgm_mixture *mixture, const int32_t *columns, int n_columns) {
-    int d = mixture->d;
-    FGM_TRY(fgm_mixture_allocate(out, mixture->n_components, n_columns));
-    memcpy(out->weights, mixture->weights, (size_t)mixture->n_components * sizeof(double));
-    for (int k = 0; k < mixture->n_components; ++k) {
-        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
-        double *marginal = out->factors + (size_t)k * (size_t)FGM_TRIANGLE(n_columns);
-        for (int i = 0; i < n_columns; ++i) {
-            out->means[k * n_columns + i] = mixture->means[k * d + columns[i]];
-            for (int j = 0; j <= i; ++j) marginal[FGM_TRIANGLE(i) + j] = factor_product(factor, columns[i], columns[j]);
-        }
-        if (!fgm_cholesky(marginal, n_columns)) {
-            fgm_mixture_release(out);
-            return FGM_ERROR_NOT_POSITIVE_DEFINITE;
-        }
+int fgm_mixture_take_columns(const fgm_mixture *mixture, int component, const int32_t *columns, int n_columns, double *mean, double *factor) {
+    int d = mixture->d, leading = 0;
+    const double *whole = mixture->factors + (size_t)component * (size_t)FGM_TRIANGLE(d);
+    while (leading < n_columns && columns[leading] == leading) ++leading;
+    for (int i = 0; i < n_columns; ++i) mean[i] = mixture->means[component * d + columns[i]];
+    if (leading == n_columns) {
+        memcpy(factor, whole, FGM_TRIANGLE((size_t)n_columns) * sizeof *factor);
+        return FGM_OK;
     }
-    return FGM_OK;
+    for (int i = 0; i < n_columns; ++i) {
+        for (int j = 0; j <= i; ++j) factor[FGM_TRIANGLE(i) + j] = factor_product(whole, columns[i], columns[j]);
+    }
+    return fgm_cholesky(factor, n_columns) ? FGM_OK : FGM_ERROR_NOT_POSITIVE_DEFINITE;
 }
 
 void fgm_pack(const fgm_mixture *mixture, double *pack) {

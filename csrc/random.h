@@ -13,7 +13,8 @@ typedef enum fgm_purpose {
     FGM_STREAM_STARTS = 2,
     FGM_STREAM_BOOTSTRAP = 3,
     FGM_STREAM_INTEGRAL = 4,
-    FGM_STREAM_SAMPLE = 5
+    FGM_STREAM_SAMPLE = 5,
+    FGM_STREAM_CLASS = 6
 } fgm_purpose;
 
 static inline uint64_t fgm_mix(uint64_t z) {

@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
 from .features import mutual_info_classif, mutual_info_regression
 from .files import get_include
-from .information import mutual_information
+from .information import entropy, kl_divergence, mutual_information
 from .matrix import MIMatrix, mutual_information_matrix
 from .mixture import GaussianMixture
 from .parallel import set_num_threads
@@ -29,7 +29,9 @@ __all__ = [
     "NotFittedError",
     "__version__",
     "cpu_tier",
+    "entropy",
     "get_include",
+    "kl_divergence",
     "mutual_info_classif",
     "mutual_info_regression",
     "mutual_information",

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 _Floats: TypeAlias = NDArray[np.float64]
 _Columns: TypeAlias = NDArray[np.int32]
+_Variable: TypeAlias = tuple[_Floats | None, _Columns | None, int]  # values (n, d), labels (n,), number of labels
+_Variables: TypeAlias = tuple[_Variable, _Variable, _Variable]  # x, y, given
 _Options: TypeAlias = dict[str, int | float]
 _Poll: TypeAlias = Callable[[int, int], object] | None
 
@@ -21,12 +23,14 @@ class _Fit(TypedDict):
     covariances: _Floats  # (K, d, d)
     scores: _Floats  # (max_components,)
 
-class _Information(_Fit):
+class _Information(_Fit):  # of all classes, one after the other; scores (n_classes, max_components)
     value: float
     standard_error: float
     plug_in: float
     integration_error: float
     acceleration: float
+    smaller_entropy: float | None
+    n_small_classes: int
     n_failed: int
     reselected: bool
     diverging: bool
@@ -34,7 +38,11 @@ class _Information(_Fit):
     location: _Floats  # (d,)
     scale: _Floats  # (d,)
     resolution: _Floats  # (d,)
+    class_labels: _Columns  # (n_classes, 3)
+    class_probabilities: _Floats  # (n_classes,)
+    class_components: _Columns  # (n_classes,)
 
+QUANTITIES: Final[dict[str, int]]
 CRITERIA: Final[dict[str, int]]
 INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
@@ -42,23 +50,41 @@ MARGINALS: Final[dict[str, int]]
 class CoreError(Exception):
     name: str
     fault_column: int
-    def __init__(self, name: str, text: str, fault_column: int = -1) -> None: ...
+    fault_variable: int
+    def __init__(self, name: str, text: str, fault_column: int = -1, fault_variable: int = -1) -> None: ...
 
-def mutual_information(
-    x: _Floats, y: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll
-) -> _Information: ...
-def bootstrap_range(
-    x: _Floats,
-    y: _Floats,
+def information(
+    quantity: int,
+    variables: _Variables,
     sample_weight: _Floats | None,
     options: _Options,
     seed: int,
+    threads: int,
+    poll: _Poll,
+) -> _Information: ...
+def information_range(
+    quantity: int,
+    variables: _Variables,
+    sample_weight: _Floats | None,
+    options: _Options,
+    seed: int,
+    class_components: _Columns,
     weights: _Floats,
     means: _Floats,
     covariances: _Floats,
     first: int,
     count: int,
 ) -> tuple[_Floats, _Floats]: ...
+def pointwise(
+    quantity: int,
+    variables: _Variables,
+    class_labels: _Columns,
+    class_probabilities: _Floats,
+    class_components: _Columns,
+    weights: _Floats,
+    means: _Floats,
+    covariances: _Floats,
+) -> _Floats: ...
 def finish(bootstrap: _Floats, centres: _Floats, plug_in: float) -> tuple[float, float, int]: ...
 def fit(X: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll) -> _Fit: ...
 def log_density(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...
@@ -76,6 +102,16 @@ def mixture_mutual_information(
     x_columns: _Columns,
     y_columns: _Columns,
     given_columns: _Columns,
+    tol: float,
+    seed: int,
+) -> tuple[float, float]: ...
+def kl_divergence(
+    weights_p: _Floats,
+    means_p: _Floats,
+    covariances_p: _Floats,
+    weights_q: _Floats,
+    means_q: _Floats,
+    covariances_q: _Floats,
     tol: float,
     seed: int,
 ) -> tuple[float, float]: ...

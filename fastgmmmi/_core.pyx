@@ -70,6 +70,25 @@ cdef extern from "fastgmmmi.h" nogil:
         double *location
         double *scale
         double *resolution
+        double smaller_entropy
+        int32_t n_classes, n_small_classes, fault_variable
+        int32_t *class_labels
+        double *class_probabilities
+        int32_t *class_components
+
+    ctypedef struct fgm_variable:
+        const double *values
+        const int32_t *labels
+        int32_t d, n_classes
+
+    ctypedef struct fgm_data:
+        size_t size
+        int64_t n
+        fgm_variable x, y, given
+        const double *sample_weight
+        int32_t quantity, reserved
+
+    int FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE
 
     const char *fgm_strerror(int status)
     const char *fgm_version()
@@ -95,12 +114,16 @@ cdef extern from "fastgmmmi.h" nogil:
                                        double *value, double *error)
     int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, const fgm_options *options, uint64_t seed,
                 fgm_fit_result *result)
-    int fgm_mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight,
-                               const fgm_options *options, uint64_t seed, fgm_result *result)
-    int fgm_bootstrap_range(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, const double *sample_weight,
-                            const fgm_options *options, uint64_t seed, int32_t n_components, const double *weights,
-                            const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap,
-                            double *centres)
+    int fgm_kl_divergence(int32_t d, int32_t n_components_p, const double *weights_p, const double *means_p, const double *covariances_p,
+                          int32_t n_components_q, const double *weights_q, const double *means_q, const double *covariances_q, double tol,
+                          uint64_t seed, double *value, double *error)
+    int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components)
+    int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result)
+    int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed, const int32_t *class_components,
+                              const double *weights, const double *means, const double *covariances, int64_t first, int64_t count,
+                              double *bootstrap, double *centres)
+    int fgm_pointwise(const fgm_data *data, int32_t n_classes, const int32_t *class_labels, const double *class_probabilities,
+                      const int32_t *class_components, const double *weights, const double *means, const double *covariances, double *out)
     int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result)
     int fgm_normal_scores(const double *column, int64_t n, const double *sample_weight, double *knots, double *scores, int64_t *n_knots)
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
@@ -117,6 +140,12 @@ INITS = {
     "randomized_kmeans": FGM_INIT_RANDOMIZED_KMEANS,
     "random_sklearn": FGM_INIT_RANDOM_SKLEARN,
     "kmeans_sklearn": FGM_INIT_KMEANS_SKLEARN,
+}
+QUANTITIES = {
+    "information": FGM_QUANTITY_INFORMATION,
+    "entropy": FGM_QUANTITY_ENTROPY,
+    "divergence": FGM_QUANTITY_DIVERGENCE,
+    "paired divergence": FGM_QUANTITY_PAIRED_DIVERGENCE,
 }
 MARGINALS = {"none": FGM_MARGINALS_NONE, "standardize": FGM_MARGINALS_STANDARDIZE, "gaussianize": FGM_MARGINALS_GAUSSIANIZE}
 
@@ -137,23 +166,24 @@ cdef extern from *:
 
 
 class CoreError(Exception):
-    """An error code of the core: its name, its text and the column that it is about (-1: none)."""
+    """An error code of the core: its name, its text, and the column and the variable that it is about (-1: none)."""
 
-    def __init__(self, name, text, fault_column=-1):
-        super().__init__(name, text, fault_column)
+    def __init__(self, name, text, fault_column=-1, fault_variable=-1):
+        super().__init__(name, text, fault_column, fault_variable)
         self.name = name
         self.fault_column = fault_column
+        self.fault_variable = fault_variable
 
     def __str__(self):
         return self.args[1]
 
 
-cdef int check(int status, int fault_column=-1) except -1:
+cdef int check(int status, int fault_column=-1, int fault_variable=-1) except -1:
     if status == FGM_OK:
         return 0
     if status == FGM_ERROR_MEMORY:
         raise MemoryError(fgm_strerror(status).decode())
-    raise CoreError(fgm_status_name(status).decode(), fgm_strerror(status).decode(), fault_column)
+    raise CoreError(fgm_status_name(status).decode(), fgm_strerror(status).decode(), fault_column, fault_variable)
 
 
 # ---- one call: threads, progress, cancellation ---------------------------------------------------------------------------------
@@ -254,10 +284,10 @@ cdef class Call:
             except BaseException as exception:
                 self.interrupt(exception)
 
-    cdef int finish(self, int status, int fault_column=-1) except -1:
+    cdef int finish(self, int status, int fault_column=-1, int fault_variable=-1) except -1:
         if self.exception is not None:
             raise self.exception
-        return check(status, fault_column)
+        return check(status, fault_column, fault_variable)
 
 
 cdef int poll_call(void *data, int64_t done, int64_t total) noexcept nogil:
@@ -366,22 +396,63 @@ cdef double *address(double[::1] array) noexcept:
     return &array[0] if array.shape[0] > 0 else NULL
 
 
-def mutual_information(const double[:, ::1] x, const double[:, ::1] y, const double[::1] sample_weight, dict options, uint64_t seed,
-                       int threads, poll):
+cdef int32_t *integer_address(int32_t[::1] array) noexcept:
+    return &array[0] if array.shape[0] > 0 else NULL
+
+
+cdef class Data:
+    """Arrays as the core takes them, kept alive: (values (n, d) or None, labels (n,) or None, number of labels) for x, y and given."""
+
+    cdef fgm_data data
+    cdef object kept
+
+    def __cinit__(self, int quantity, variables, const double[::1] sample_weight):
+        self.kept = (variables, sample_weight)
+        self.data.size = sizeof(self.data)
+        self.data.quantity = quantity
+        self.data.reserved = 0
+        self.data.sample_weight = NULL
+        if sample_weight is not None:
+            self.data.sample_weight = &sample_weight[0]
+        self.fill(&self.data.x, variables[0])
+        self.fill(&self.data.y, variables[1])
+        self.fill(&self.data.given, variables[2])
+
+    cdef int fill(self, fgm_variable *variable, arrays) except -1:
+        cdef const double[:, ::1] values
+        cdef const int32_t[::1] labels
+        values, labels, variable.n_classes = arrays
+        variable.values = NULL
+        variable.labels = NULL
+        variable.d = 0
+        if values is not None:
+            self.data.n = values.shape[0]
+            variable.d = <int32_t>values.shape[1]
+            if values.shape[0] > 0 and values.shape[1] > 0:
+                variable.values = &values[0, 0]
+        if labels is not None:
+            self.data.n = labels.shape[0]
+            variable.labels = &labels[0] if labels.shape[0] > 0 else NULL
+        return 0
+
+
+def information(int quantity, variables, const double[::1] sample_weight, dict options, uint64_t seed, int threads, poll):
     cdef Call call = Call(options, threads, poll)
-    cdef int most = call.options.n_components if call.options.n_components > 0 else call.options.max_components
-    cdef int64_t n = x.shape[0]
-    cdef int32_t dx = <int32_t>x.shape[1], dy = <int32_t>y.shape[1], d = dx + dy
-    cdef const double *weight_address = NULL
+    cdef Data data = Data(quantity, variables, sample_weight)
+    cdef int32_t d = data.data.x.d + data.data.y.d + data.data.given.d, n_classes = 0
+    cdef int64_t most = 0
     cdef fgm_result result
     cdef int status
-    if sample_weight is not None:
-        weight_address = &sample_weight[0]
+    result.size = sizeof(result)
+    result.fault_column = result.fault_variable = -1
+    with nogil:
+        fgm_result_sizes(&data.data, &call.options, &n_classes, &most)  # what is wrong with the data, the job itself says
     bootstrap = np.empty(max(call.options.n_bootstrap, 0))
-    scores = np.empty(call.options.max_components)
+    scores = np.empty(n_classes * max(call.options.max_components, 0))
     weights, means, covariances = np.empty(most), np.empty(most * d), np.empty(most * d * d)
     location, scale, resolution = np.empty(d), np.empty(d), np.empty(d)
-    result.size = sizeof(result)
+    class_labels, class_components = np.empty(3 * n_classes, np.int32), np.empty(n_classes, np.int32)
+    class_probabilities = np.empty(n_classes)
     result.bootstrap = address(bootstrap)
     result.centres = NULL
     result.scores = address(scores)
@@ -391,10 +462,12 @@ def mutual_information(const double[:, ::1] x, const double[:, ::1] y, const dou
     result.location = address(location)
     result.scale = address(scale)
     result.resolution = address(resolution)
-    result.fault_column = -1
+    result.class_labels = integer_address(class_labels)
+    result.class_components = integer_address(class_components)
+    result.class_probabilities = address(class_probabilities)
     with nogil:
-        status = fgm_mutual_information(&x[0, 0], &y[0, 0], n, dx, dy, weight_address, &call.options, seed, &result)
-    call.finish(status, result.fault_column)
+        status = fgm_information(&data.data, &call.options, seed, &result)
+    call.finish(status, result.fault_column, result.fault_variable)
     k = result.n_components
     return {
         "value": result.value,
@@ -403,39 +476,61 @@ def mutual_information(const double[:, ::1] x, const double[:, ::1] y, const dou
         "integration_error": result.integration_error,
         "acceleration": result.acceleration,
         "log_likelihood": result.log_likelihood,
+        "smaller_entropy": result.smaller_entropy if result.smaller_entropy == result.smaller_entropy else None,
         "n_components": k,
+        "n_small_classes": result.n_small_classes,
         "converged": bool(result.converged),
         "n_iter": result.n_iter,
         "n_failed": result.n_failed,
         "reselected": bool(result.reselected),
         "diverging": bool(result.diverging),
         "bootstrap": bootstrap,
-        "scores": scores,
+        "scores": scores.reshape(n_classes, -1),
         "weights": weights[:k].copy(),
         "means": means[: k * d].reshape(k, d).copy(),
         "covariances": covariances[: k * d * d].reshape(k, d, d).copy(),
         "location": location,
         "scale": scale,
         "resolution": resolution,
+        "class_labels": class_labels.reshape(n_classes, 3),
+        "class_probabilities": class_probabilities,
+        "class_components": class_components,
     }
 
 
-def bootstrap_range(const double[:, ::1] x, const double[:, ::1] y, const double[::1] sample_weight, dict options, uint64_t seed,
-                    const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, int64_t first, int64_t count):
+def information_range(int quantity, variables, const double[::1] sample_weight, dict options, uint64_t seed, int32_t[::1] class_components,
+                      double[::1] weights, double[:, ::1] means, double[:, :, ::1] covariances, int64_t first, int64_t count):
     cdef Call call = Call(options, 1, None)
-    cdef const double *weight_address = NULL
+    cdef Data data = Data(quantity, variables, sample_weight)
+    cdef double *mean_address = &means[0, 0] if means.size > 0 else NULL
+    cdef double *covariance_address = &covariances[0, 0, 0] if covariances.size > 0 else NULL
+    cdef double *weight_address = address(weights)
+    cdef int32_t *component_address = integer_address(class_components)
     cdef int status
-    if sample_weight is not None:
-        weight_address = &sample_weight[0]
     values, centres = np.empty(count), np.empty(count)
     cdef double *to_values = address(values)
     cdef double *to_centres = address(centres)
     with nogil:
-        status = fgm_bootstrap_range(&x[0, 0], &y[0, 0], x.shape[0], <int32_t>x.shape[1], <int32_t>y.shape[1], weight_address,
-                                     &call.options, seed, <int32_t>weights.shape[0], &weights[0], &means[0, 0], &covariances[0, 0, 0],
-                                     first, count, to_values, to_centres)
+        status = fgm_information_range(&data.data, &call.options, seed, component_address, weight_address, mean_address, covariance_address,
+                                       first, count, to_values, to_centres)
     call.finish(status)
     return values, centres
+
+
+def pointwise(int quantity, variables, int32_t[:, ::1] class_labels, double[::1] class_probabilities, int32_t[::1] class_components,
+              double[::1] weights, double[:, ::1] means, double[:, :, ::1] covariances):
+    cdef Data data = Data(quantity, variables, None)
+    cdef double *mean_address = &means[0, 0] if means.size > 0 else NULL
+    cdef double *covariance_address = &covariances[0, 0, 0] if covariances.size > 0 else NULL
+    cdef double *weight_address = address(weights)
+    cdef int status
+    out = np.empty(data.data.n)
+    cdef double *to = address(out)
+    with nogil:
+        status = fgm_pointwise(&data.data, <int32_t>class_labels.shape[0], &class_labels[0, 0], &class_probabilities[0], &class_components[0],
+                               weight_address, mean_address, covariance_address, to)
+    check(status)
+    return out
 
 
 def finish(double[::1] bootstrap, double[::1] centres, double plug_in):
@@ -559,6 +654,18 @@ def mixture_mutual_information(const double[::1] weights, const double[:, ::1] m
         status = fgm_mixture_mutual_information(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0],
                                                 &covariances[0, 0, 0], x_address, n_x, y_address, n_y, given_address, n_given, tol, seed,
                                                 &value, &error)
+    check(status)
+    return value, error
+
+
+def kl_divergence(const double[::1] weights_p, const double[:, ::1] means_p, const double[:, :, ::1] covariances_p,
+                  const double[::1] weights_q, const double[:, ::1] means_q, const double[:, :, ::1] covariances_q, double tol, uint64_t seed):
+    cdef double value = 0.0, error = 0.0
+    cdef int status
+    with nogil:
+        status = fgm_kl_divergence(<int32_t>means_p.shape[1], <int32_t>means_p.shape[0], &weights_p[0], &means_p[0, 0],
+                                   &covariances_p[0, 0, 0], <int32_t>means_q.shape[0], &weights_q[0], &means_q[0, 0],
+                                   &covariances_q[0, 0, 0], tol, seed, &value, &error)
     check(status)
     return value, error
 

@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from itertools import chain
-from types import SimpleNamespace
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 from zipfile import BadZipFile
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from .results import MIResult
 
 _MISSING = ("", "NA")  # and what float() takes for NaN
+_MISSING_TEXT = (*_MISSING, "NaN", "nan")
 _OPTIONAL_PARTS = ("scipy", "tqdm", "pyarrow", "matplotlib", "numba", "dask")
 _INTERRUPTED = 130  # 128 and the number of the signal, as shells have it
 _BROKEN_PIPE = 141
@@ -82,6 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     mi.add_argument("file", metavar="FILE", help="CSV or TSV with a header, .npy, .npz, .parquet; - is standard input")
     mi.add_argument("x", metavar="X", help="column name, or number from 0")
     mi.add_argument("y", metavar="Y", help="column name, or number from 0")
+    mi.add_argument("--given", nargs="+", default=[], metavar="Z", help="columns that are conditioned on")
+    mi.add_argument("--discrete", choices=["x", "y", "both"], help="columns of numbers that are class labels")
     _add_common(mi)
     mi.set_defaults(run=_run_mi)
 
@@ -120,12 +122,14 @@ def _fail(message: str) -> int:
 
 def _run_mi(options: argparse.Namespace) -> None:
     _prepare_plot(options)
-    x, y = read_columns(options.file, [options.x, options.y])
+    x, y, *given = read_columns(options.file, [options.x, options.y, *options.given])
     with _progress_bar(options.bootstrap) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are printed below, one line each
         result = mutual_information(
             x,
             y,
+            given=_table(options.given, given),
+            discrete=options.discrete,
             n_bootstrap=options.bootstrap,
             units=options.units,
             missing="drop",
@@ -136,7 +140,7 @@ def _run_mi(options: argparse.Namespace) -> None:
     _print_warnings(result.warnings)
     _save_plot(result, options)
     if options.json:
-        print(json.dumps({"x": options.x, "y": options.y, **_numbers(result)}, allow_nan=False))
+        print(json.dumps({"x": options.x, "y": options.y, "given": options.given, **_numbers(result)}, allow_nan=False))
     else:
         _print_table(_lines(result))
 
@@ -177,13 +181,16 @@ def _numbers(result: MIResult) -> dict[str, Any]:
 
 def _lines(result: MIResult) -> Iterator[tuple[str, str]]:
     numbers = _numbers(result)
-    yield "mutual information", result.amount()
+    yield "mutual information" if len(result._sides) == 2 else "conditional MI", result.amount()
     if numbers["confidence_interval"]:
         low, high = result.confidence_interval()
         yield "95% interval", f"{low:z.4g} to {high:z.4g} {result.units}"
     yield "samples used", str(result.n_samples)
     yield "rows dropped", f"{result.n_dropped} (missing values)" if result.n_dropped else "0"
-    yield "components", str(result.n_components)
+    if any(side.labels is not None for side in result._sides):
+        yield "classes", str(len(result._classes.labels))
+    if result.n_components:
+        yield "components", str(result.n_components)
     yield "seed", str(result.seed)
 
 
@@ -194,8 +201,8 @@ def _run_matrix(options: argparse.Namespace) -> None:
     with _progress_bar(n_pairs, "pairs") as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are printed below, one line each
         m = mutual_information_matrix(
-            _table(rows),
-            _table(columns) if columns else None,
+            _table([column.name for column in rows], rows),
+            _table([column.name for column in columns], columns),
             n_bootstrap=options.bootstrap,
             units=options.units,
             missing="drop",
@@ -236,11 +243,6 @@ def _matrix_columns(options: argparse.Namespace) -> tuple[list[_Column], list[_C
     return (picked, rest) if options.rows else (rest, picked)
 
 
-def _table(columns: Sequence[_Column]) -> SimpleNamespace:
-    """Put columns together as a table of pyarrow has them, whose names may repeat."""
-    return SimpleNamespace(column_names=[column.name for column in columns], columns=columns)
-
-
 def _print_pairs(pairs: Sequence[dict[str, Any]], m: MIMatrix) -> None:
     """Print a line per pair, and what is common to them."""
     widths = [max(len(str(pair[side])) for pair in pairs) for side in ("row", "column")]
@@ -279,9 +281,25 @@ class _Column(np.ndarray[Any, Any]):
     name: str
 
 
+def _table(names: Sequence[str], columns: Sequence[NDArray[Any]]) -> Any:
+    """Give several columns as one argument; None where there is none."""
+    return _Table(zip(names, columns, strict=True)) if columns else None
+
+
+class _Table:
+    """Columns with names, which may be of different kinds."""
+
+    def __init__(self, columns: Iterable[tuple[str, NDArray[Any]]]) -> None:
+        self.columns = list(columns)
+
+    def items(self) -> list[tuple[str, NDArray[Any]]]:
+        """Give pairs of name and column."""
+        return self.columns
+
+
 def read_columns(path: str, wanted: Sequence[str] | None = None) -> list[_Column]:
     """
-    Read columns of a file, missing values as NaN.
+    Read columns of a file: numbers with missing values as NaN, or text with missing values as None.
 
     Parameters
     ----------
@@ -300,7 +318,7 @@ def read_columns(path: str, wanted: Sequence[str] | None = None) -> list[_Column
     OSError
         If the file cannot be read.
     ValueError
-        If it is not what its name says, or has no such column, or a column is not numbers.
+        If it is not what its name says, or has no such column.
     ImportError
         If a Parquet file is to be read and pyarrow is not there.
     """
@@ -314,7 +332,7 @@ def read_columns(path: str, wanted: Sequence[str] | None = None) -> list[_Column
             found = _text_columns(file, path, "\t" if ending in (".tsv", ".tab") else None, wanted)
     columns: list[_Column] = []
     for name, values in found:
-        column = np.asarray(values).view(_Column)
+        column = _as_array(values).view(_Column)
         column.name = name
         columns.append(column)
     return columns
@@ -323,6 +341,12 @@ def read_columns(path: str, wanted: Sequence[str] | None = None) -> list[_Column
 def _find_all(wanted: Sequence[str] | None, names: Sequence[str], path: str) -> list[int]:
     """Find columns; None is all of them."""
     return list(range(len(names))) if wanted is None else [_find(column, names, path) for column in wanted]
+
+
+def _as_array(values: Any) -> NDArray[Any]:
+    """Give a column as an array, labels as objects, so that they can be missing."""
+    array = np.asarray(values)
+    return array.astype(object) if array.dtype.kind in "UST" else array
 
 
 def _find(column: str, names: Sequence[str], path: str) -> int:
@@ -347,7 +371,7 @@ def _text_columns(
         names = [name.strip() for name in next(rows)]
         _check_header(names, path)
         positions = _find_all(wanted, names, path)
-        columns: list[list[float]] = [[] for _ in positions]
+        columns: list[list[str]] = [[] for _ in positions]
         for row in rows:
             if len(row) != len(names):
                 if not row:  # a blank line
@@ -355,10 +379,11 @@ def _text_columns(
                 fields = count(len(row), "field")
                 raise ValueError(f"{path}: line {rows.line_num} has {fields}, the header has {len(names)}")
             for values, position in zip(columns, positions, strict=True):
-                values.append(_number(row[position], names[position], rows.line_num, path))
+                values.append(row[position])
     except csv.Error as error:
         raise ValueError(f"{path}: line {rows.line_num}: {error}") from None
-    return [(names[position], values) for position, values in zip(positions, columns, strict=True)]
+    found = [_numbers_or_text(names[position], values) for position, values in zip(positions, columns, strict=True)]
+    return [(names[position], values) for position, values in zip(positions, found, strict=True)]
 
 
 def _decoded(file: IO[bytes], path: str) -> Iterator[str]:
@@ -385,16 +410,24 @@ def _check_header(names: list[str], path: str) -> None:
         raise ValueError(f"{path}: the first line holds numbers; it must be a header with the names of the columns")
 
 
-def _number(text: str, name: str, line: int, path: str) -> float:
+def _numbers_or_text(name: str, fields: list[str]) -> list[Any]:
+    """Give a column's numbers, or its text where a field is not a number; a column of both is worth a word."""
+    numbers = list(map(_number, fields))
+    if None not in numbers:
+        return numbers
+    text = [None if field.strip() in _MISSING_TEXT else field.strip() for field in fields]
+    if any(number is not None and not math.isnan(number) for number in numbers):
+        first = fields[numbers.index(None)]
+        print(f"fastgmmmi: warning: column {name!r} is taken as class labels: {first!r} is no number", file=sys.stderr)
+    return text
+
+
+def _number(field: str) -> float | None:
+    """Read a number, NaN where it is missing; None where it is text."""
     try:
-        return float(text)
+        return math.nan if field.strip() in _MISSING else float(field)
     except ValueError:
-        if text.strip() in _MISSING:
-            return math.nan
-        raise ValueError(
-            f"{path}: column {name!r} holds text ({text!r} in line {line}); "
-            "discrete variables are not available yet, only numbers"
-        ) from None
+        return None
 
 
 def _numpy_columns(path: str, wanted: Sequence[str] | None) -> list[tuple[str, Any]]:

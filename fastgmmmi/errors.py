@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class DegenerateDataError(ValueError):
-    """Data for which mutual information is infinite or undefined: constant or exactly collinear columns."""
+    """Data for which information is infinite or undefined: constant or exactly collinear columns, or a single label."""
 
 
 class NotFittedError(ValueError, AttributeError):
@@ -36,8 +36,16 @@ def from_core(error: CoreError, arguments: str, columns: Sequence[str], rows: st
                 f"{column} is an exact linear function of the other columns, so the information is infinite or "
                 "undefined; leave that column out"
             )
+        case "ERROR_TOO_FEW_SAMPLES" if not columns:
+            return ValueError(f"{arguments}: {rows}, too few for a table")
         case "ERROR_TOO_FEW_SAMPLES":
             return ValueError(f"{arguments}: {rows}, too few to fit a density of {variables}")
+        case "ERROR_ONE_CLASS":
+            return DegenerateDataError(f"{arguments} has one label only, so the information is 0 or undefined")
+        case "ERROR_TOO_MANY_CLASSES":
+            return ValueError(
+                f"{arguments}: as many classes as there are samples ({rows}), so nothing can be learned of any"
+            )
         case "ERROR_TOO_MANY_COMPONENTS":
             return ValueError(f"n_components is more than {rows} of {variables} can bear")
         case "ERROR_DIMENSION":
@@ -46,6 +54,6 @@ def from_core(error: CoreError, arguments: str, columns: Sequence[str], rows: st
             return ValueError(f"{arguments}: {error}")
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str | None = None) -> str:
     """Give a number with its noun."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .errors import DegenerateDataError, count
-from .inputs import choice, complete, core_options, named_columns, seed_from
+from .inputs import choice, complete, core_options, is_constant, named_columns, seed_from
 from .matrix import Estimate, estimate, read_table
 from .parallel import resolve_threads, usable_cores
 
@@ -144,7 +144,7 @@ def _score(
         for message in table.discrete_looks():
             warnings.warn(message, UserWarning, stacklevel=3)
     target = table.columns[0]
-    constant = {i for i in range(p) if np.ptp(table.rows[i].values) == 0 or np.ptp(target.values) == 0}
+    constant = {i for i in range(p) if is_constant(table.rows[i]) or is_constant(target)}
     pairs = [(i, 0) for i in range(p) if i not in constant]
     options = core_options(max_components=50, n_bootstrap=0)
     estimates = estimate(table, pairs, options, _seed(random_state), _threads(n_jobs), None, None)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from . import _core, parallel, results
-from .errors import ConvergenceWarning
-from .inputs import choice, core_options, pair, samples, seed_from
+from .errors import ConvergenceWarning, count
+from .inputs import choice, core_options, discrete_sides, pair, samples, seed_from, two_samples, variable
 from .mixture import NOT_CONVERGED
 
 if TYPE_CHECKING:
@@ -17,15 +17,76 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from .inputs import Rng, Samples
-    from .parallel import Poll
+
+    _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+_KEYWORDS = """\
+    n_components : int, optional
+        Number of components of each mixture; None selects it.
+    max_components : int
+        Largest number tried.
+    criterion : {"cv", "aic", "bic"}
+        What selects the number of components: cross-validated log-likelihood, or an information criterion.
+    init : str, optional
+        Starting points: "kmeans++", "split", or one of gmm-mi's "random", "minmax", "kmeans", "randomized_kmeans",
+        "random_sklearn", "kmeans_sklearn". For this and the keywords below that are None, the core's measured default.
+    n_folds : int, optional
+        Folds of the cross-validation.
+    n_inits : int, optional
+        Starting points of each fit.
+    patience : int, optional
+        Numbers of components tried beyond the best one.
+    marginals : {"auto", "gaussianize", "standardize", "none"}
+        Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
+        the ranks, which an entropy cannot take. "auto" takes "standardize"; a measured choice comes later.
+    family : {"gaussian"}
+        The mixture's components.
+    integration_tol : float
+        Error of the integral aimed at, in nats, up to dimension 3; above, it is a tenth of the standard error.
+    integral : {"auto", "model"}
+        Expectation under the fitted mixture; "auto" takes "model".
+    error : {"bootstrap"}
+        Where the error bar comes from.
+    n_bootstrap : int
+        Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias.
+    reselect : bool or "auto"
+        Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
+        choice is a large part of the uncertainty; where there are classes, of those of up to 500 samples.
+    tol : float, optional
+        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.
+    reg_covar : float, optional
+        Smallest variance of a component, relative to the variance of its column.
+    max_iter : int, optional
+        Largest number of EM passes of one fit.
+    units : {"nats", "bits", "bans"}
+        Units of the result.
+    missing : {"raise", "drop"}
+        What to do with rows that hold NaN in any argument. Infinities are always an error.
+    rng : int, numpy.random.SeedSequence or numpy.random.Generator, optional
+        Source of the seed; an int is the seed itself, None is a fresh one. The same seed gives the same bits.
+    threads : int, optional
+        None: the cores that this process may use. Results do not depend on it.
+    executor : concurrent.futures.Executor, optional
+        Computes the bootstrap replicates, in other processes or on other machines. Results do not depend on it.
+    progress : bool or callable
+        True shows a bar (this needs tqdm); a callable is called with the replicates done and their total.
+    """
 
 
+def _with_keywords(function: _Function) -> _Function:
+    """Put the description of the shared keywords where a docstring says so."""
+    if function.__doc__:  # none under python -OO
+        function.__doc__ = function.__doc__.replace("    {keywords}\n", _KEYWORDS.rstrip(" "))
+    return function
+
+
+@_with_keywords
 def mutual_information(
     x: ArrayLike,
     y: ArrayLike | None = None,
     *,
     given: ArrayLike | None = None,
-    discrete: str | Sequence[str] | None = None,
+    discrete: str | Collection[str] | None = None,
     sample_weight: ArrayLike | None = None,
     groups: ArrayLike | None = None,
     n_components: int | None = None,
@@ -53,72 +114,155 @@ def mutual_information(
     progress: bool | Callable[[int, int], object] = False,
 ) -> results.MIResult:
     """
-    Estimate the mutual information of x and y, with an error bar.
+    Estimate the mutual information of x and y, or that given a third variable, with an error bar.
 
     Parameters
     ----------
     x : array_like, (n, dx) or (n,)
         Samples of the first variable; or with `y` left out both, (n, 2). Lists, arrays of any numeric type and layout,
         masked arrays, and pandas, polars and pyarrow columns and tables will do. Rows of x and y belong together.
+        Strings, booleans, categoricals and objects other than numbers are class labels.
     y : array_like, (n, dy) or (n,), optional
-        Samples of the second variable.
-    given : None
-        Conditional mutual information: not available yet.
-    discrete : {None, "neither"}
-        Discrete variables are not available yet.
+        Samples of the second variable, likewise.
+    given : array_like, (n, dz) or (n,), optional
+        Samples of the variable that is conditioned on, likewise.
+    discrete : str or collection of str, optional
+        Which of "x", "y" and "given" hold class labels though their dtype is a number; "both" is x and y. The others go
+        by their dtype, as all do with None. With "neither" strings are an error. Several columns of labels make one.
     sample_weight : array_like, (n,), optional
         Nonnegative weights; their scale is without effect.
     groups : None
         Groups of rows: not available yet.
-    n_components : int, optional
-        Number of components of the mixture; None selects it.
-    max_components : int
-        Largest number tried.
-    criterion : {"cv", "aic", "bic"}
-        What selects the number of components: cross-validated log-likelihood, or an information criterion.
-    init : str, optional
-        Starting points: "kmeans++", "split", or one of gmm-mi's "random", "minmax", "kmeans", "randomized_kmeans",
-        "random_sklearn", "kmeans_sklearn". For this and the keywords below that are None, the core's measured default.
-    n_folds : int, optional
-        Folds of the cross-validation.
-    n_inits : int, optional
-        Starting points of each fit.
-    patience : int, optional
-        Numbers of components tried beyond the best one.
-    marginals : {"auto", "gaussianize", "standardize", "none"}
-        Map taken of each column first; mutual information does not change under it. "gaussianize": normal scores of the
-        ranks. "auto" takes "standardize"; a measured choice comes later.
-    family : {"gaussian"}
-        The mixture's components.
-    integration_tol : float
-        Error of the integral aimed at, in nats, up to dimension 3; above, it is a tenth of the standard error.
-    integral : {"auto", "model"}
-        Expectation under the fitted mixture; "auto" takes "model".
-    error : {"bootstrap"}
-        Where the error bar comes from.
-    n_bootstrap : int
-        Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias.
-    reselect : bool or "auto"
-        Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
-        choice is a large part of the uncertainty.
-    tol : float, optional
-        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.
-    reg_covar : float, optional
-        Smallest variance of a component, relative to the variance of its column.
-    max_iter : int, optional
-        Largest number of EM passes of one fit.
-    units : {"nats", "bits", "bans"}
-        Units of the result.
-    missing : {"raise", "drop"}
-        What to do with rows that hold NaN in any argument. Infinities are always an error.
-    rng : int, numpy.random.SeedSequence or numpy.random.Generator, optional
-        Source of the seed; an int is the seed itself, None is a fresh one. The same seed gives the same bits.
-    threads : int, optional
-        None: the cores that this process may use. Results do not depend on it.
-    executor : concurrent.futures.Executor, optional
-        Computes the bootstrap replicates, in other processes or on other machines. Results do not depend on it.
-    progress : bool or callable
-        True shows a bar (this needs tqdm); a callable is called with the replicates done and their total.
+    {keywords}
+
+    Returns
+    -------
+    MIResult
+        Value, standard error, interval, diagnostics and the fitted mixture, or one for each class.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not usable; the message names it, the fault, how often it occurs and the first place.
+    DegenerateDataError
+        If a column is constant, or an exact linear function of the others, or there is one label only. It is a
+        ValueError.
+    NotImplementedError
+        For what is not available yet; the message names what is.
+
+    Warns
+    -----
+    UserWarning
+        If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If classes have
+        few samples. If the estimate grows with every component, so that y looks like a function of x.
+    ConvergenceWarning
+        If a fit stopped at `max_iter` passes, or replicates could not be fitted.
+
+    See Also
+    --------
+    entropy : Of one variable.
+    kl_divergence : Between the densities of two samples.
+
+    Notes
+    -----
+    The estimate is that of GMM-MI (Piras et al. 2023, Mach. Learn.: Sci. Technol. 4, 025006, arXiv:2211.00024): the
+    expectation ``MI = E[log p(x, y) / (p(x) p(y))]`` under a Gaussian mixture ``p`` fitted to the samples, whose number
+    of components is the one with the best held-out likelihood. Refitting to resampled data gives replicates, and with
+    them the bias-corrected value ``2 MI - mean(replicates)`` and its standard error (Efron and Tibshirani 1993).
+
+    Given a third variable it is ``E[log p(x, y, z) p(z) / (p(x, z) p(y, z))]``. With labels there is one mixture of all
+    continuous columns for each combination of labels that occurs, and each density above is the sum of those of its
+    classes, weighted by their probabilities, which the data give too. A class of fewer than ``2 (d + 2)`` samples, d
+    being the number of continuous columns, takes a single Gaussian whose covariance is shrunk towards the one within
+    all classes, which counts as d + 2 samples. Where x and y are both discrete, and given discrete or absent, the
+    estimate is that of their table less its bias, ``(cells - 1) / 2n`` of each entropy (Miller 1955).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastgmmmi as fg
+    >>> x, noise = np.random.default_rng(0).normal(size=(2, 500))
+    >>> r = fg.mutual_information(x, x + noise, rng=0)  # exactly log(2) / 2 = 0.347 nats
+    >>> bool(abs(r.value - np.log(2) / 2) < 3 * r.standard_error)
+    True
+    >>> sign = np.where(x > 0, "positive", "negative")
+    >>> bool(fg.mutual_information(x, sign, rng=0, n_bootstrap=0).value < np.log(2))
+    True
+    """
+    job = Job(
+        groups=groups,
+        n_components=n_components,
+        max_components=max_components,
+        criterion=criterion,
+        init=init,
+        n_folds=n_folds,
+        n_inits=n_inits,
+        patience=patience,
+        marginals=marginals,
+        family=family,
+        integration_tol=integration_tol,
+        integral=integral,
+        error=error,
+        n_bootstrap=n_bootstrap,
+        reselect=reselect,
+        tol=tol,
+        reg_covar=reg_covar,
+        max_iter=max_iter,
+        units=units,
+        missing=missing,
+        rng=rng,
+        threads=threads,
+        executor=executor,
+        progress=progress,
+    )
+    sides = discrete_sides(discrete, given is not None)
+    conditions = () if given is None else (variable("given", given, sides[2]),)
+    data = samples((*pair(x, y, sides[:2]), *conditions), sample_weight, missing)
+    return job.run(data, [] if discrete == "neither" else data.discrete_looks())
+
+
+@_with_keywords
+def entropy(
+    x: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    groups: ArrayLike | None = None,
+    n_components: int | None = None,
+    max_components: int = 50,
+    criterion: str = "cv",
+    init: str | None = None,
+    n_folds: int | None = None,
+    n_inits: int | None = None,
+    patience: int | None = None,
+    marginals: str = "auto",
+    family: str = "gaussian",
+    integration_tol: float = 1e-5,
+    integral: str = "auto",
+    error: str = "bootstrap",
+    n_bootstrap: int = 100,
+    reselect: bool | Literal["auto"] = "auto",
+    tol: float | None = None,
+    reg_covar: float | None = None,
+    max_iter: int | None = None,
+    units: str = "nats",
+    missing: str = "raise",
+    rng: Rng = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool | Callable[[int, int], object] = False,
+) -> results.MIResult:
+    """
+    Estimate the differential entropy of x, with an error bar.
+
+    Parameters
+    ----------
+    x : array_like, (n, d) or (n,)
+        Samples of numbers.
+    sample_weight : array_like, (n,), optional
+        Nonnegative weights; their scale is without effect.
+    groups : None
+        Groups of rows: not available yet.
+    {keywords}
 
     Returns
     -------
@@ -136,32 +280,29 @@ def mutual_information(
 
     Warns
     -----
-    UserWarning
-        If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If the estimate
-        grows with every component, so that y looks like a function of x.
     ConvergenceWarning
-        If the fit stopped at `max_iter` passes, or replicates could not be fitted.
+        If a fit stopped at `max_iter` passes, or replicates could not be fitted.
+
+    See Also
+    --------
+    mutual_information : The estimator, explained.
 
     Notes
     -----
-    The estimate is that of GMM-MI (Piras et al. 2023, Mach. Learn.: Sci. Technol. 4, 025006, arXiv:2211.00024): the
-    expectation ``MI = E[log p(x, y) / (p(x) p(y))]`` under a Gaussian mixture ``p`` fitted to the samples, whose number
-    of components is the one with the best held-out likelihood. Refitting to resampled data gives replicates, and with
-    them the bias-corrected value ``2 MI - mean(replicates)`` and its standard error (Efron and Tibshirani 1993).
+    ``H = -E[log p(x)]`` under a mixture fitted to the samples; the method is that of `mutual_information`. It refers to
+    the units of the data: x times c has the entropy ``H + log |c|`` for each column, and may be negative.
 
     Examples
     --------
     >>> import numpy as np
     >>> import fastgmmmi as fg
-    >>> x, noise = np.random.default_rng(0).normal(size=(2, 500))
-    >>> r = fg.mutual_information(x, x + noise, rng=0)  # exactly log(2) / 2 = 0.347 nats
-    >>> bool(abs(r.value - np.log(2) / 2) < 3 * r.standard_error)
+    >>> x = np.random.default_rng(0).normal(size=500)
+    >>> r = fg.entropy(x, rng=0)  # exactly log(2 pi e) / 2 = 1.419 nats
+    >>> bool(abs(r.value - np.log(2 * np.pi * np.e) / 2) < 3 * r.standard_error)
     True
     """
-    refuse_what_is_to_come(given=given, discrete=discrete, groups=groups, family=family, integral=integral, error=error)
-    choice("units", units, results.UNITS)
-    choice("missing", missing, ("raise", "drop"))
-    options = core_options(
+    job = Job(
+        groups=groups,
         n_components=n_components,
         max_components=max_components,
         criterion=criterion,
@@ -170,56 +311,202 @@ def mutual_information(
         n_inits=n_inits,
         patience=patience,
         marginals=marginals,
+        family=family,
         integration_tol=integration_tol,
+        integral=integral,
+        error=error,
         n_bootstrap=n_bootstrap,
         reselect=reselect,
         tol=tol,
         reg_covar=reg_covar,
         max_iter=max_iter,
+        units=units,
+        missing=missing,
+        rng=rng,
+        threads=threads,
+        executor=executor,
+        progress=progress,
     )
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
-    threads = parallel.resolve_threads(threads)
-    seed = seed_from(rng)
-    data = samples(pair(x, y), sample_weight, missing)
-    looks = data.discrete_looks()
-    for message in looks:
-        warnings.warn(message, UserWarning, stacklevel=2)
-    with parallel.reporting(progress, n_bootstrap) as poll:
-        found = estimate(data, options, seed, threads, executor, poll)
-    noted = findings(found)
-    for message, category in noted:
-        warnings.warn(message, category, stacklevel=2)
-    messages = (*looks, *(message for message, _ in noted))
-    taken = "standardize" if marginals == "auto" else marginals
-    return results.from_core(found, data, units, taken, seed, messages)
+    choice("marginals", marginals, ("auto", "standardize", "none"))
+    return job.run(samples((variable("x", x),), sample_weight, missing, "entropy"))
+
+
+@_with_keywords
+def kl_divergence(
+    x: ArrayLike,
+    y: ArrayLike,
+    *,
+    paired: bool = False,
+    groups: ArrayLike | None = None,
+    n_components: int | None = None,
+    max_components: int = 50,
+    criterion: str = "cv",
+    init: str | None = None,
+    n_folds: int | None = None,
+    n_inits: int | None = None,
+    patience: int | None = None,
+    marginals: str = "auto",
+    family: str = "gaussian",
+    integration_tol: float = 1e-5,
+    integral: str = "auto",
+    error: str = "bootstrap",
+    n_bootstrap: int = 100,
+    reselect: bool | Literal["auto"] = "auto",
+    tol: float | None = None,
+    reg_covar: float | None = None,
+    max_iter: int | None = None,
+    units: str = "nats",
+    missing: str = "raise",
+    rng: Rng = None,
+    threads: int | None = None,
+    executor: Executor | None = None,
+    progress: bool | Callable[[int, int], object] = False,
+) -> results.MIResult:
+    """
+    Estimate the Kullback-Leibler divergence between the densities of two samples, with an error bar.
+
+    Parameters
+    ----------
+    x : array_like, (n, d) or (n,)
+        Samples of numbers, from p.
+    y : array_like, (m, d) or (m,)
+        Samples of numbers, from q.
+    paired : bool
+        Whether row i of x and row i of y belong together: they are resampled together then, and dropped together.
+    groups : None
+        Groups of rows: not available yet.
+    {keywords}
+
+    Returns
+    -------
+    MIResult
+        Value, standard error, interval, diagnostics and the fitted mixtures.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not usable; the message names it, the fault, how often it occurs and the first place.
+    DegenerateDataError
+        If a column is constant, or an exact linear function of the others. It is a ValueError.
+    NotImplementedError
+        For what is not available yet; the message names what is.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If a fit stopped at `max_iter` passes, or replicates could not be fitted.
+
+    See Also
+    --------
+    GaussianMixture.kl_divergence : Of two mixtures.
+
+    Notes
+    -----
+    ``KL(p || q) = E[log p(x) / q(x)]`` under p, with a mixture fitted to each sample, both in the coordinates that
+    standardise all rows together; the method is that of `mutual_information`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastgmmmi as fg
+    >>> x, y = np.random.default_rng(0).normal(size=(2, 500))
+    >>> r = fg.kl_divergence(x, y + 1, rng=0)  # exactly 1/2
+    >>> bool(abs(r.value - 0.5) < 3 * r.standard_error)
+    True
+    """
+    job = Job(
+        groups=groups,
+        n_components=n_components,
+        max_components=max_components,
+        criterion=criterion,
+        init=init,
+        n_folds=n_folds,
+        n_inits=n_inits,
+        patience=patience,
+        marginals=marginals,
+        family=family,
+        integration_tol=integration_tol,
+        integral=integral,
+        error=error,
+        n_bootstrap=n_bootstrap,
+        reselect=reselect,
+        tol=tol,
+        reg_covar=reg_covar,
+        max_iter=max_iter,
+        units=units,
+        missing=missing,
+        rng=rng,
+        threads=threads,
+        executor=executor,
+        progress=progress,
+    )
+    if not isinstance(paired, bool):
+        raise ValueError(f"paired must be True or False, got {paired!r}")
+    return job.run(two_samples(variable("x", x), variable("y", y), paired, missing))
 
 
 def estimate(
-    data: Samples, options: dict[str, int | float], seed: int, threads: int, executor: Executor | None, poll: Poll
+    data: Samples,
+    options: dict[str, int | float],
+    seed: int,
+    threads: int = 1,
+    executor: Executor | None = None,
+    poll: parallel.Poll = None,
 ) -> dict[str, Any]:
-    """Run the whole job for checked variables; an error of the core becomes one that names the column."""
+    """Estimate from checked data and coded options: what the core returns, in nats, its errors in words."""
     try:
-        return parallel.mutual_information(data, options, seed, threads, executor, poll)
+        return parallel.estimate(data, options, seed, threads, executor, poll)
     except _core.CoreError as fault:
         raise data.explain(fault) from None
 
 
-def refuse_what_is_to_come(
-    given: object, discrete: object, groups: object, family: object, integral: object, error: object
-) -> None:
+class Job:
+    """The keywords that all estimates share, checked in the order that users see them."""
+
+    def __init__(
+        self,
+        *,
+        groups: object,
+        family: object,
+        integral: object,
+        error: object,
+        units: str,
+        missing: str,
+        rng: Rng,
+        threads: int | None,
+        executor: Executor | None,
+        progress: bool | Callable[[int, int], object],
+        **options: Any,
+    ) -> None:
+        _refuse_what_is_to_come(groups, family, integral, error)
+        self.units: str = choice("units", units, results.UNITS)
+        choice("missing", missing, ("raise", "drop"))
+        self.options = core_options(**options)
+        if executor is not None and not hasattr(executor, "submit"):
+            raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
+        self.marginals = "standardize" if options["marginals"] == "auto" else options["marginals"]
+        self.threads = parallel.resolve_threads(threads)
+        self.executor = executor
+        self.progress = progress
+        self.seed = seed_from(rng)
+
+    def run(self, data: Samples, looks: list[str] | None = None) -> results.MIResult:
+        """Estimate, warn, and present; called by the function that the user called."""
+        looks = looks or []
+        for message in looks:
+            warnings.warn(message, UserWarning, stacklevel=3)
+        n_bootstrap = int(self.options["n_bootstrap"])
+        with parallel.reporting(self.progress, n_bootstrap) as poll:
+            found = estimate(data, self.options, self.seed, self.threads, self.executor, poll)
+        noted = findings(found)
+        for message, category in noted:
+            warnings.warn(message, category, stacklevel=3)
+        messages = (*looks, *(message for message, _ in noted))
+        return results.from_core(found, data, self.units, self.marginals, self.seed, messages)
+
+
+def _refuse_what_is_to_come(groups: object, family: object, integral: object, error: object) -> None:
     """Say which keyword is not available yet, and what is."""
-    if given is not None:
-        raise NotImplementedError(
-            "given is not available yet; mutual_information(x, y) is, and so is "
-            "GaussianMixture.mutual_information(x_columns, y_columns, given)"
-        )
-    if discrete is not None:
-        sides = [discrete] if isinstance(discrete, str) or not isinstance(discrete, Sequence) else discrete
-        for side in sides:
-            choice("discrete", side, ("neither", "x", "y", "both", "given"))
-        if discrete != "neither":
-            raise NotImplementedError(f"discrete={discrete!r} is not available yet; continuous x and y are")
     if groups is not None:
         raise NotImplementedError("groups is not available yet; rows that are independent of each other are")
     if family != "gaussian":
@@ -240,6 +527,13 @@ def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
             f"{found['n_failed']} of {len(found['bootstrap'])} bootstrap replicates could not be fitted; they are NaN"
         )
         findings.append((message, ConvergenceWarning))
+    if found["n_small_classes"]:
+        few = count(found["n_small_classes"], "class", "classes")
+        message = (
+            f"{few} of {len(found['class_components'])} have fewer than {2 * (found['means'].shape[1] + 2)} samples; "
+            "each takes one Gaussian whose covariance leans on that within all classes"
+        )
+        findings.append((message, UserWarning))
     if found["diverging"]:
         message = (
             "the estimate kept growing with the number of components, so y looks like a function of x without noise, "

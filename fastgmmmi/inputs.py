@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,19 +23,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
+    Integers: TypeAlias = NDArray[np.int32]
     Rng: TypeAlias = int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | None
 
+ROLES = ("x", "y", "given")
 _BLOCK = 65536  # numbers looked at in one go, so that no temporary array grows with the data
 _FEW_VALUES = 20
 _VISITS = 5
 
 
 class Variable(NamedTuple):
-    """One argument as samples."""
+    """One argument as samples: continuous columns, labels, or both."""
 
     argument: str
-    values: Floats  # (n, d)
-    columns: Sequence[object] | None  # names or numbers of the columns; None for one-dimensional data without a name
+    values: Floats  # (n, d); d may be 0
+    columns: Sequence[object] | None  # names or numbers of these columns; None for one-dimensional data without a name
+    codes: Integers | None = None  # (n,) places in labels, -1 where missing
+    labels: tuple[object, ...] = ()
 
     def label(self, column: int) -> str:
         """Name a column in messages."""
@@ -43,25 +49,69 @@ class Variable(NamedTuple):
         """Name a place in messages."""
         return f"row {row}" if self.columns is None else f"row {row}, {_column(self.columns[column])}"
 
+    @property
+    def d(self) -> int:
+        """Number of continuous columns."""
+        return int(self.values.shape[1])
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Rows that hold NaN or no label."""
+        rows = np.asarray(np.isnan(self.values).any(axis=1))
+        return rows if self.codes is None else rows | (self.codes < 0)
+
+    def take(self, rows: NDArray[np.bool_]) -> Variable:
+        """Keep some rows."""
+        return self._replace(values=self.values[rows], codes=None if self.codes is None else self.codes[rows])
+
+    @property
+    def arrays(self) -> tuple[Floats | None, Integers | None, int]:
+        """What the core takes."""
+        return self.values if self.d else None, self.codes, len(self.labels)
+
+
+_ABSENT = (None, None, 0)
+
 
 class Samples(NamedTuple):
-    """Arguments that were checked together."""
+    """Arguments that were checked together: x, y and given; or one; or the two samples of a divergence."""
 
     variables: tuple[Variable, ...]
     sample_weight: Floats | None  # (n,)
     n_dropped: int
+    quantity: str = "information"  # a key of _core.QUANTITIES
 
     @property
     def n(self) -> int:
         """Number of samples."""
-        return len(self.variables[0].values)
+        counted = self.variables if "divergence" in self.quantity else self.variables[:1]
+        return sum(len(variable.values) for variable in counted)
+
+    @property
+    def arrays(self) -> tuple[int, tuple[Any, Any, Any], Floats | None]:
+        """What the core takes: the quantity, x, y and given, and the weights."""
+        arrays: list[Any] = [variable.arrays for variable in self.variables]
+        if "divergence" in self.quantity:
+            values = [variable.values for variable in self.variables]
+            sample = np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in values])
+            arrays = [(np.concatenate(values), None, 0), (None, sample, 2)]
+        x, y, given = (*arrays, _ABSENT, _ABSENT)[:3]
+        return _core.QUANTITIES[self.quantity], (x, y, given), self.sample_weight
 
     def explain(self, error: _core.CoreError) -> ValueError:
         """Turn an error of the core into one that names the argument and the column."""
-        arguments = " and ".join(dict.fromkeys(variable.argument for variable in self.variables))
-        labels = [variable.label(j) for variable in self.variables for j in range(variable.values.shape[1])]
+        at = self.variables[error.fault_variable] if error.fault_variable >= 0 else None
+        named = (at,) if at is not None else self.variables
+        columns: tuple[Variable, ...]
+        if "divergence" in self.quantity:
+            columns = (at or self.variables[0],)
+            n = len(at.values) if at is not None else self.n
+        else:
+            columns, n = self.variables, self.n
+        arguments = " and ".join(dict.fromkeys(variable.argument for variable in named))
+        labels = [variable.label(j) for variable in columns for j in range(variable.d)]
         if self.sample_weight is None:
-            rows = count(self.n, "row")
+            rows = count(n, "row")
         else:
             rows = count(int(np.count_nonzero(self.sample_weight)), "row") + " with positive weight"
         return from_core(error, arguments, labels, rows)
@@ -69,10 +119,10 @@ class Samples(NamedTuple):
     def discrete_looks(self) -> list[str]:
         """Describe each column that takes few distinct values, each of them often."""
         return [
-            f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; "
-            "it is treated as continuous, and discrete variables are not available yet"
+            f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
+            "continuous, which discrete='x', 'y' or 'given' changes and discrete='neither' confirms"
             for variable in self.variables
-            for j in range(variable.values.shape[1])
+            for j in range(variable.d)
             if (n_values := _few_values(variable.values[:, j])) > 1
         ]
 
@@ -80,61 +130,111 @@ class Samples(NamedTuple):
 # ---- arrays ----------------------------------------------------------------------------------------------------------
 
 
-def variable(argument: str, data: object) -> Variable:
-    """Read one argument as samples (n, d)."""
-    values, columns = _table(argument, data) if hasattr(data, "columns") else _array(argument, data)
-    if values.size == 0:
-        raise ValueError(f"{argument} is empty: its shape is {values.shape}")
-    return Variable(argument, values, columns)
+def variable(argument: str, data: object, discrete: bool | None = False) -> Variable:
+    """Read one argument as samples; discrete is True, False or None, which leaves it to each column's dtype."""
+    if hasattr(data, "columns"):
+        pairs = _table_columns(argument, data)
+        found = _combined(
+            argument, [(name, _read(f"{argument} {_column(name)}", column, discrete)) for name, column in pairs]
+        )
+    else:
+        found = _array(argument, data, discrete)
+    if found.values.size == 0 and (found.codes is None or found.codes.size == 0):
+        raise ValueError(f"{argument} is empty: its shape is {found.values.shape}")
+    return found
 
 
-def pair(x: object, y: object) -> tuple[Variable, Variable]:
+def named_columns(argument: str, data: Any) -> list[tuple[object, Any]]:
+    """Give the columns of a table, a dict or an array, (n, d) or (n,), with their names, or numbers from 0."""
+    if hasattr(data, "columns") or isinstance(data, Mapping):
+        return _table_columns(argument, data)
+    array = data if hasattr(data, "dtype") else _as_array(argument, data)[0]
+    if np.ndim(array) == 1:
+        return [(getattr(array, "name", None) or 0, array)]
+    if np.ndim(array) != 2:
+        raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
+    if array.shape[1] == 0:
+        raise ValueError(f"{argument} has no columns")
+    return [(j, array[:, j]) for j in range(array.shape[1])]
+
+
+def column(argument: str, name: object, data: object, discrete: bool | None) -> Variable:
+    """Read one column of a table as samples (n, 1), or as labels."""
+    label = f"{argument} {_column(name)}"
+    found = variable(label, data, discrete)
+    return found._replace(argument=argument if found.d else label, columns=[name])
+
+
+def pair(x: object, y: object, discrete: Sequence[bool | None] = (False, False)) -> tuple[Variable, Variable]:
     """Read x and y, or the two columns of x where y is None."""
-    first = variable("x", x)
     if y is not None:
-        return first, variable("y", y)
-    if first.values.shape[1] != 2:
-        raise ValueError(f"x alone must have two columns, (n, 2), got {first.values.shape[1]}; or pass y as well")
-    columns = first.columns or range(2)
-    left, right = (np.ascontiguousarray(first.values[:, j : j + 1]) for j in range(2))
-    return Variable("x", left, columns[:1]), Variable("x", right, columns[1:])
+        return variable("x", x, discrete[0]), variable("y", y, discrete[1])
+    if hasattr(x, "columns"):
+        pairs = _table_columns("x", x)
+    else:
+        array, _ = _as_array("x", x)
+        block = np.ma.asarray(x) if hasattr(x, "filled") else array
+        pairs = list(enumerate(block.T if block.ndim == 2 else [block]))
+    if len(pairs) != 2:
+        raise ValueError(f"x alone must have two columns, (n, 2), got {len(pairs)}; or pass y as well")
+    left, right = (
+        _combined("x", [(name, _read(f"x {_column(name)}", column, side))])
+        for (name, column), side in zip(pairs, discrete, strict=True)
+    )
+    return left, right
 
 
-def samples(variables: tuple[Variable, ...], sample_weight: object, missing: str) -> Samples:
+def samples(
+    variables: tuple[Variable, ...], sample_weight: object, missing: str, quantity: str = "information"
+) -> Samples:
     """Check arguments against each other; missing is "raise" or "drop" (rows with NaN in any of them)."""
     given = variables
     if sample_weight is not None:
         given = (*variables, variable("sample_weight", sample_weight))
-        if given[-1].values.shape[1] != 1:
+        if given[-1].d != 1:
             raise ValueError(f"sample_weight must have one number per row, (n,), got shape {given[-1].values.shape}")
     for other in given[1:]:
         if len(other.values) != len(given[0].values):
             rows = count(len(other.values), "row")
             raise ValueError(f"{other.argument} has {rows} but {given[0].argument} has {len(given[0].values)}")
     n_dropped = 0
-    if not all(is_finite(v.values) for v in given):
+    if not all(is_finite(v.values) and (v.codes is None or (v.codes >= 0).all()) for v in given):
         for v in given:
             _reject(v, np.isinf(v.values), "infinite value", "")
             if missing == "raise":
-                _reject(v, np.isnan(v.values), "NaN value", "; pass missing='drop' to drop such rows")
-        keep = ~np.any([np.isnan(v.values).any(axis=1) for v in given], axis=0)
+                advice = "; pass missing='drop' to drop such rows"
+                _reject(v, np.isnan(v.values), "NaN value", advice)
+                _reject_unlabelled(v, advice)
+        keep = ~np.any([v.missing for v in given], axis=0)
         n_dropped = len(keep) - int(np.count_nonzero(keep))
         if n_dropped == len(keep):
             raise ValueError(f"no row is without NaN, so missing='drop' leaves none of the {n_dropped} rows")
-        given = tuple(v._replace(values=v.values[keep]) for v in given)
+        given = tuple(v.take(keep) for v in given)
     weight = None
     if sample_weight is not None:
         _reject(given[-1], given[-1].values < 0, "negative value", "")
         weight = given[-1].values.reshape(-1)
         if not weight.any():
             raise ValueError("sample_weight is zero in every row")
-    return Samples(given[: len(variables)], weight, n_dropped)
+    return Samples(given[: len(variables)], weight, n_dropped, quantity)
+
+
+def two_samples(x: Variable, y: Variable, paired: bool, missing: str) -> Samples:
+    """Check the two samples of a divergence, of which rows belong together where they are paired."""
+    if y.d != x.d:
+        raise ValueError(f"y has {count(y.d, 'column')} but x has {x.d}")
+    if paired:
+        return samples((x, y), None, missing, "paired divergence")
+    parts = [samples((each,), None, missing) for each in (x, y)]
+    n_dropped = sum(part.n_dropped for part in parts)
+    return Samples((parts[0].variables[0], parts[1].variables[0]), None, n_dropped, "divergence")
 
 
 def complete(variable: Variable) -> Floats:
-    """Give the values of an argument that must not hold NaN or infinities."""
+    """Give the values of an argument that must not hold NaN, infinities or missing labels."""
     if not is_finite(variable.values):
         _reject(variable, ~np.isfinite(variable.values), "NaN or infinite value", "")
+    _reject_unlabelled(variable, "")
     return variable.values
 
 
@@ -142,6 +242,11 @@ def is_finite(values: Floats) -> bool:
     """Tell whether there is neither NaN nor infinity, a block at a time."""
     flat = values.reshape(-1)
     return all(bool(np.isfinite(flat[i : i + _BLOCK]).all()) for i in range(0, flat.size, _BLOCK))
+
+
+def is_constant(variable: Variable) -> bool:
+    """Tell whether a variable of one column, which misses nothing, is always the same."""
+    return bool(np.ptp(variable.values if variable.codes is None else variable.codes) == 0)
 
 
 def _column(name: object) -> str:
@@ -155,31 +260,10 @@ def _reject(variable: Variable, faulty: NDArray[np.bool_], fault: str, advice: s
         raise ValueError(f"{variable.argument} has {count(n_faulty, fault)}, the first in {place}{advice}")
 
 
-def named_columns(argument: str, data: Any) -> list[tuple[object, Any]]:
-    """Give the columns of a table, a dict or an array, (n, d) or (n,), with their names, or numbers from 0."""
-    if hasattr(data, "columns") or isinstance(data, Mapping):
-        return _table_columns(argument, data)
-    array = data if hasattr(data, "dtype") else np.asarray(data)
-    if np.ndim(array) == 1:
-        return [(getattr(array, "name", None) or 0, array)]
-    if np.ndim(array) != 2:
-        raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
-    if array.shape[1] == 0:
-        raise ValueError(f"{argument} has no columns")
-    return [(j, array[:, j]) for j in range(array.shape[1])]
-
-
-def column(argument: str, name: object, data: object) -> Variable:
-    """Read one column of a table as samples (n, 1)."""
-    return variable(f"{argument} {_column(name)}", data)._replace(argument=argument, columns=[name])
-
-
-def _table(argument: str, table: Any) -> tuple[Floats, list[object]]:
-    """Read a pandas, polars or pyarrow table."""
-    pairs = _table_columns(argument, table)
-    columns = [_numbers(f"{argument} {_column(name)}", column) for name, column in pairs]
-    values = columns[0].reshape(-1, 1) if len(columns) == 1 else np.column_stack(columns)
-    return values, [name for name, _ in pairs]
+def _reject_unlabelled(variable: Variable, advice: str) -> None:
+    if variable.codes is not None and (n_missing := int(np.count_nonzero(variable.codes < 0))):
+        row = int(np.argmax(variable.codes < 0))
+        raise ValueError(f"{variable.argument} has {count(n_missing, 'missing label')}, the first in row {row}{advice}")
 
 
 def _table_columns(argument: str, table: Any) -> list[tuple[object, Any]]:
@@ -195,66 +279,106 @@ def _table_columns(argument: str, table: Any) -> list[tuple[object, Any]]:
     return pairs
 
 
-def _array(argument: str, data: object) -> tuple[Floats, Sequence[object] | None]:
-    values = _numbers(argument, data)
-    if values.ndim == 1:
-        name = getattr(data, "name", None)
-        return values.reshape(-1, 1), [name] if isinstance(name, str) and name else None
-    if values.ndim == 2:
-        return values, range(values.shape[1])
-    got = f"an array of shape {values.shape}" if values.ndim else f"a single {type(data).__name__}"
-    raise ValueError(f"{argument} must hold samples, (n,) or (n, d), got {got}")
-
-
-def _numbers(label: str, data: Any) -> Floats:
-    """Give data as a float64 array, missing values as NaN."""
-    if type(data) is np.ndarray:
-        array = data
-    elif hasattr(data, "filled"):  # a masked array
-        array = _numbers(label, np.asarray(data.data)).copy()
-        array[np.broadcast_to(data.mask, array.shape)] = np.nan
+def _combined(argument: str, columns: Sequence[tuple[object, Floats | _Coded]]) -> Variable:
+    """Make one variable of named columns: those of numbers side by side, the labels of the others as one label."""
+    names = [name for name, column in columns if not isinstance(column, _Coded)]
+    numbers = [column for _, column in columns if not isinstance(column, _Coded)]
+    coded = [column for _, column in columns if isinstance(column, _Coded)]
+    n = len(numbers[0] if numbers else coded[0].codes)
+    if len(numbers) == 1:
+        values = np.ascontiguousarray(numbers[0]).reshape(-1, 1)
     else:
-        if _is_categorical(data):
-            raise _discrete(label, "is categorical")
-        try:
-            array = np.asarray(data)
-        except ValueError:
-            if not isinstance(data, list | tuple):
-                raise
-            raise ValueError(f"{label} is ragged: its rows differ in length") from None
+        values = np.column_stack(numbers) if numbers else np.empty((n, 0))
+    return Variable(argument, values, names, *_joint(coded) if coded else ())
+
+
+def _array(argument: str, data: object, discrete: bool | None) -> Variable:
+    found = _read(argument, data, discrete)
+    array = found.codes if isinstance(found, _Coded) else found
+    if array.ndim not in (1, 2):
+        got = f"an array of shape {array.shape}" if array.ndim else f"a single {type(data).__name__}"
+        raise ValueError(f"{argument} must hold samples, (n,) or (n, d), got {got}")
+    if isinstance(found, _Coded):
+        return Variable(argument, np.empty((len(found.codes), 0)), None, *found)
+    if found.ndim == 2:
+        return Variable(argument, found, range(found.shape[1]))
+    name = getattr(data, "name", None)
+    return Variable(argument, found.reshape(-1, 1), [name] if isinstance(name, str) and name else None)
+
+
+def _read(label: str, data: Any, discrete: bool | None) -> Floats | _Coded:
+    """Give data as a float64 array, missing values as NaN, or as codes of labels."""
+    array, masked = _as_array(label, data)
+    what = "is categorical" if _is_categorical(data) else _kind(label, array)
+    if array.ndim in (1, 2) and (discrete or (discrete is None and what)):
+        return _coded(label, array, masked)
+    if what:
+        raise ValueError(f"{label} {what}; only numbers can be continuous")
+    numbers = _numbers(label, array)
+    if masked is not None:
+        numbers = numbers.copy()
+        numbers[masked] = np.nan
+    return numbers
+
+
+def _as_array(label: str, data: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Give data as an array, and which of its elements are masked."""
+    if type(data) is np.ndarray:
+        return data, None
+    if hasattr(data, "filled"):  # a masked array
+        array = np.asarray(data.data)
+        return array, np.broadcast_to(data.mask, array.shape)
+    try:
+        return np.asarray(data, dtype=object if _is_categorical(data) else None), None
+    except ValueError:
+        if not isinstance(data, list | tuple):
+            raise
+        raise ValueError(f"{label} is ragged: its rows differ in length") from None
+
+
+def _kind(label: str, array: NDArray[Any]) -> str:
+    """Say what makes an array discrete; nothing where it holds numbers."""
     match array.dtype.kind:
         case "f" | "i" | "u":
-            with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
-                array = np.asarray(array, dtype=np.float64, order="C")
-        case "O":
-            array = _object_numbers(label, array)
+            return ""
         case "b":
-            raise _discrete(label, "holds booleans")
+            return "holds booleans"
         case "U" | "S" | "T":
-            raise _discrete(label, "holds strings")
+            return "holds strings"
+        case "O":
+            return _object_kind(array)
         case "c":
             raise ValueError(f"{label} is complex; only real numbers have a mutual information here")
         case _:
-            raise ValueError(f"{label} has dtype {array.dtype}, which is not a number")
-    return array if array.flags.aligned else array.copy()
+            return f"holds values of dtype {array.dtype}"
 
 
-def _object_numbers(label: str, array: NDArray[np.object_]) -> Floats:
-    """Convert an array of Python numbers and missing values."""
-    missing = set()
+def _object_kind(array: NDArray[np.object_]) -> str:
+    what = ""
     for kind in set(map(type, array.flat)):
-        if kind is type(None) or kind.__name__ == "NAType":
-            missing.add(kind)
-        elif issubclass(kind, bool | np.bool_):
-            raise _discrete(label, "holds booleans")
+        if _is_missing_type(kind):
+            continue
+        if issubclass(kind, bool | np.bool_):
+            what = what or "holds booleans"
         elif issubclass(kind, str | bytes):
-            raise _discrete(label, "holds strings")
-        elif not issubclass(kind, numbers.Number) or (
-            issubclass(kind, numbers.Complex) and not issubclass(kind, numbers.Real)
-        ):
-            raise ValueError(f"{label} holds values of type {kind.__name__}, which are not real numbers")
-    converted = (math.nan if type(value) in missing else float(value) for value in array.flat)
-    return np.fromiter(converted, np.float64, array.size).reshape(array.shape)
+            what = what or "holds strings"
+        elif not issubclass(kind, numbers.Real | Decimal):
+            return f"holds values of type {kind.__name__}"
+    return what
+
+
+def _is_missing_type(kind: type) -> bool:
+    return kind is type(None) or kind.__name__ in ("NAType", "NaTType")
+
+
+def _numbers(label: str, array: NDArray[Any]) -> Floats:
+    """Convert an array of numbers to float64."""
+    if array.dtype.kind == "O":
+        converted = (math.nan if _is_missing_type(type(value)) else float(value) for value in array.flat)
+        return np.fromiter(converted, np.float64, array.size).reshape(array.shape)
+    with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
+        array = np.asarray(array, dtype=np.float64, order="C")
+    return array if array.flags.aligned else array.copy()
 
 
 def _is_categorical(data: object) -> bool:
@@ -262,8 +386,76 @@ def _is_categorical(data: object) -> bool:
     return str(dtype).lower().startswith(("categor", "enum", "dictionary"))
 
 
-def _discrete(label: str, what: str) -> ValueError:
-    return ValueError(f"{label} {what}; discrete variables are not available yet, only numbers")
+# ---- labels ----------------------------------------------------------------------------------------------------------
+
+
+class _Coded(NamedTuple):
+    """A column of labels."""
+
+    codes: Integers  # (n,) places in labels, -1 where missing
+    labels: tuple[object, ...]
+
+
+def _coded(label: str, array: NDArray[Any], masked: NDArray[np.bool_] | None) -> _Coded:
+    """Number the labels of a column; those of several columns make one."""
+    if array.ndim == 2:
+        masks = [None] * array.shape[1] if masked is None else list(masked.T)
+        return _joint([_coded(label, column, mask) for column, mask in zip(array.T, masks, strict=True)])
+    if array.dtype.kind in "OT":
+        codes, labels = _object_codes(label, array.astype(object))
+    else:
+        distinct, places = np.unique(array, return_inverse=True)
+        labels = tuple(distinct.tolist())
+        codes = places.astype(np.int32)
+        if array.dtype.kind in "fmM":
+            codes[array != array] = -1
+            labels = tuple(value for value, kept in zip(labels, distinct == distinct, strict=True) if kept)
+    if masked is not None:
+        codes[masked] = -1
+    return _Coded(codes, labels)
+
+
+def _object_codes(label: str, array: NDArray[np.object_]) -> tuple[Integers, tuple[object, ...]]:
+    values = [value.item() if isinstance(value, np.generic) else value for value in array]
+    present = [value for value in values if not _is_missing(value)]
+    try:
+        distinct = list(dict.fromkeys(present))
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in present})
+        raise ValueError(f"{label} holds values of type {' and '.join(kinds)}, which can be no labels") from None
+    with suppress(TypeError):  # of several types: as they come
+        distinct = sorted(distinct)
+    places = {value: place for place, value in enumerate(distinct)}
+    codes = (-1 if _is_missing(value) else places[value] for value in values)
+    return np.fromiter(codes, np.int32, len(values)), tuple(distinct)
+
+
+def _is_missing(value: object) -> bool:
+    return _is_missing_type(type(value)) or (isinstance(value, float) and value != value)
+
+
+def _joint(columns: Sequence[_Coded]) -> _Coded:
+    """Number the combinations of labels that occur."""
+    if len(columns) == 1:
+        return columns[0]
+    stacked = np.column_stack([column.codes for column in columns])
+    complete = (stacked >= 0).all(axis=1)
+    distinct, codes = np.unique(stacked[complete], axis=0, return_inverse=True)
+    joint = np.full(len(stacked), -1, np.int32)
+    joint[complete] = codes.reshape(-1)
+    labels = (
+        tuple(column.labels[code] for column, code in zip(columns, row, strict=True)) for row in distinct.tolist()
+    )
+    return _Coded(joint, tuple(labels))
+
+
+def recoded(variable: Variable, labels: Sequence[object]) -> Variable:
+    """Number a variable's labels as others were; -1 for a label that was not among them."""
+    if variable.codes is None:
+        return variable
+    places = {label: place for place, label in enumerate(labels)}
+    moved = np.array([places.get(label, -1) for label in variable.labels], np.int32)
+    return variable._replace(codes=moved[variable.codes], labels=tuple(labels))
 
 
 def _few_values(column: Floats) -> int:
@@ -277,6 +469,20 @@ def _few_values(column: Floats) -> int:
 
 
 # ---- keywords --------------------------------------------------------------------------------------------------------
+
+
+def discrete_sides(discrete: str | Collection[str] | None, given: bool) -> tuple[bool | None, ...]:
+    """Tell for x, y and given whether it is discrete; None leaves it to the dtype."""
+    if discrete is None:
+        return None, None, None
+    if discrete == "neither":
+        return False, False, False
+    named = [discrete] if isinstance(discrete, str) or not isinstance(discrete, Collection) else list(discrete)
+    for side in named:
+        choice("discrete", side, ("x", "y", "given", *(("both", "neither") if isinstance(discrete, str) else ())))
+    if "given" in named and not given:
+        raise ValueError("discrete names given, which is None")
+    return tuple(True if side in named or (discrete == "both" and side != "given") else None for side in ROLES)
 
 
 def choice(name: str, value: object, allowed: Iterable[object]) -> Any:

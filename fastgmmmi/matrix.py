@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from inspect import Signature
+from itertools import starmap
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from . import files, information, parallel
 from .errors import count
-from .inputs import Samples, Variable, choice, column, core_options, named_columns, samples, seed_from
-from .results import UNITS, MIResult, from_core
+from .inputs import Samples, Variable, column, named_columns, samples
+from .results import UNITS, MIResult, from_core, plain
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
 Pair: TypeAlias = tuple[int, int]
 _Layout: TypeAlias = tuple[tuple[str, str, tuple[int, ...]], ...]  # name, type and shape of numbers in a row
 
-_SCALARS: dict[str, Callable[[float], float]] = {"float": float, "int": int, "bool": bool}
+_SCALARS: dict[str, Callable[[float], float | None]] = {
+    "float": float,
+    "int": int,
+    "bool": bool,
+    "NoneType": lambda _: None,
+}
 _NOTHING = "the diagonal is not computed: a column tells all about itself"
 
 
@@ -162,7 +168,7 @@ class MIMatrix:
     seed: int
     warnings: tuple[str, ...]
     _numbers: Mapping[Pair, tuple[_Layout, Floats]]
-    _table: Table | None
+    _table: Table
 
     @property
     def results(self) -> _Results:
@@ -357,8 +363,8 @@ class MIMatrix:
         """
         low, high = map(_nested, self._intervals())
         return {
-            "row_names": list(map(_plain, self.row_names)),
-            "column_names": list(map(_plain, self.column_names)),
+            "row_names": list(map(plain, self.row_names)),
+            "column_names": list(map(plain, self.column_names)),
             "values": _nested(self.values),
             "standard_errors": _nested(self.standard_errors),
             "confidence_interval": {"low": low, "high": high} if self.n_bootstrap > 1 else None,
@@ -385,8 +391,10 @@ class MIMatrix:
         layouts: dict[_Layout, int] = {}
         kinds = [layouts.setdefault(layout, len(layouts)) for layout, _ in self._numbers.values()]
         header = {
-            "row_names": list(map(_plain, self.row_names)),
-            "column_names": list(map(_plain, self.column_names)),
+            "row_names": list(map(plain, self.row_names)),
+            "column_names": list(map(plain, self.column_names)),
+            "row_labels": [_labels(variable) for variable in self._table.rows.values()],
+            "column_labels": [_labels(variable) for variable in self._table.columns.values()],
             "errors": [[i, j, text] for (i, j), text in np.ndenumerate(self.errors) if text is not None],
             "layouts": list(layouts),
             **{name: getattr(self, name) for name in _SAVED_NUMBERS},
@@ -425,15 +433,23 @@ class MIMatrix:
         kinds = [layouts[kind] for kind in arrays["kinds"].tolist()]
         parts = np.split(arrays["numbers"], np.cumsum([_size(layout) for layout in kinds])[:-1])
         pairs = map(tuple, arrays["pairs"].tolist())
+        rows, columns = tuple(header["row_names"]), tuple(header["column_names"])
         return cls(
             **{name: header[name] for name in _SAVED_NUMBERS if name != "warnings"},
             **{name: _read_only(arrays[name]) for name in _SAVED_ARRAYS},
             warnings=tuple(header["warnings"]),
             errors=_read_only(errors),
-            row_names=tuple(header["row_names"]),
-            column_names=tuple(header["column_names"]),
+            row_names=rows,
+            column_names=columns,
             _numbers=dict(zip(pairs, zip(kinds, parts, strict=False), strict=False)),
-            _table=None,
+            _table=Table(
+                dict(enumerate(starmap(_without_data, zip(rows, header["row_labels"], strict=True)))),
+                dict(enumerate(starmap(_without_data, zip(columns, header["column_labels"], strict=True)))),
+                rows,
+                columns,
+                None,
+                header["symmetric"],
+            ),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -477,11 +493,14 @@ class _Results:
             raise ValueError(m.errors[i, j] or _NOTHING)
         found = m._found((i, j))
         messages = tuple(message for message, _ in information.findings(found))
-        if m._table is not None:
-            return from_core(found, m._table.samples((i, j)), m.units, m.marginals, m.seed, messages)
-        names = m.row_names[i], m.column_names[j]
-        nothing = Samples(tuple(Variable(str(name), np.empty((0, 1)), None) for name in names), None, 0)
-        result = from_core(found, nothing, m.units, m.marginals, m.seed, messages)
+        variables = m._table.rows[i], m._table.columns[j]
+        held = len(variables[0].values) > 0
+        data = m._table.samples((i, j)) if held else Samples(variables, None, 0)
+        x, y = data.variables
+        data = data._replace(variables=(x._replace(argument="x"), y._replace(argument="y")))
+        result = from_core(found, data, m.units, m.marginals, m.seed, messages)
+        if held:
+            return result
         n_samples, n_dropped = int(m.n_samples[i, j]), int(m.n_dropped[i, j])
         return replace(result, n_samples=n_samples, n_dropped=n_dropped, _data=None)
 
@@ -617,14 +636,8 @@ def mutual_information_matrix(
     >>> bool(m.values[0, 2] > 0.2 > m.values[0, 1])
     True
     """
-    information.refuse_what_is_to_come(
-        given=None, discrete=None, groups=groups, family=family, integral=integral, error=error
-    )
-    choice("units", units, UNITS)
-    choice("missing", missing, ("raise", "drop"))
-    if executor is not None and not hasattr(executor, "submit"):
-        raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
-    options = core_options(
+    job = information.Job(
+        groups=groups,
         n_components=n_components,
         max_components=max_components,
         criterion=criterion,
@@ -633,28 +646,34 @@ def mutual_information_matrix(
         n_inits=n_inits,
         patience=patience,
         marginals=marginals,
+        family=family,
         integration_tol=integration_tol,
+        integral=integral,
+        error=error,
         n_bootstrap=n_bootstrap,
         reselect=reselect,
         tol=tol,
         reg_covar=reg_covar,
         max_iter=max_iter,
+        units=units,
+        missing=missing,
+        rng=rng,
+        threads=threads,
+        executor=executor,
+        progress=progress,
     )
-    threads = parallel.resolve_threads(threads)
-    seed = seed_from(rng)
     table = read_table(X, Y, discrete, sample_weight, missing)
     looks = table.discrete_looks()
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     pairs = table.pairs()
-    with parallel.reporting(progress, len(pairs), "pairs") as poll:
-        estimates = estimate(table, pairs, options, seed, threads, executor, poll)
+    with parallel.reporting(job.progress, len(pairs), "pairs") as poll:
+        estimates = estimate(table, pairs, job.options, job.seed, job.threads, job.executor, poll)
     noted = _notes(table, estimates)
     for message, category in noted:
         warnings.warn(message, category, stacklevel=2)
     messages = (*looks, *(message for message, _ in noted))
-    taken = "standardize" if marginals == "auto" else marginals
-    return _assemble(estimates, table, n_bootstrap, units, taken, seed, messages)
+    return _assemble(estimates, table, n_bootstrap, units, job.marginals, job.seed, messages)
 
 
 # ---- the columns -----------------------------------------------------------------------------------------------------
@@ -677,15 +696,13 @@ def read_table(
         raise ValueError("X alone must have at least two columns, got 1; or pass Y as well")
     names = tuple(name for _, name, _ in named)
     flags = _mask(discrete, names)
-    if any(flags):
-        raise NotImplementedError("discrete columns are not available yet; continuous ones are")
-    variables = [column(*parts) for parts in named]
+    variables = [column(*parts, flag) for parts, flag in zip(named, flags, strict=True)]
     rows, others = variables[:p], variables[:p] if Y is None else variables[p:]
     for variable in variables:
         if len(variable.values) != len(rows[0].values):
             found = count(len(variable.values), "row")
             raise ValueError(f"{variable.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
-        if missing == "raise" or not np.isnan(variable.values).all():
+        if missing == "raise" or not variable.missing.all():
             samples((variable,), sample_weight, missing)  # raises where something is wrong
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     other_names = names[:p] if Y is None else names[p:]
@@ -792,7 +809,8 @@ def _pack(found: Mapping[str, Any]) -> tuple[_Layout, Floats]:
         (name, value.dtype.str, value.shape) if isinstance(value, np.ndarray) else (name, type(value).__name__, ())
         for name, value in found.items()
     )
-    return layout, np.concatenate([np.ravel(value) for value in found.values()], dtype=np.float64)
+    parts = [np.ravel(np.nan if value is None else value) for value in found.values()]
+    return layout, np.concatenate(parts, dtype=np.float64)
 
 
 def _unpack(layout: _Layout, numbers: Floats) -> dict[str, Any]:
@@ -875,8 +893,16 @@ def _read_only(array: Any) -> Any:
     return array
 
 
-def _plain(name: object) -> str | int:
-    return name if isinstance(name, str | int) else str(name)
+def _labels(variable: Variable) -> list[Any] | None:
+    """Give the labels of a discrete column as JSON can hold them; None for numbers."""
+    return None if variable.codes is None else list(map(plain, variable.labels))
+
+
+def _without_data(name: object, labels: Sequence[object] | None) -> Variable:
+    """Stand for a column of a matrix from a file."""
+    if labels is None:
+        return Variable("", np.empty((0, 1)), [name])
+    return Variable("", np.empty((0, 0)), [name], np.empty(0, np.int32), tuple(labels))
 
 
 def _nested(array: Floats) -> list[list[float | None]]:

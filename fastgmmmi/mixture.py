@@ -24,7 +24,7 @@ _INTEGRATION_TOL = 1e-5  # nats
 _INTEGRATION_SEED = 0  # of the randomised integrals above dimension 3: the same mixture gives the same number
 
 
-_ARRAYS = ("weights", "means", "covariances")
+ARRAYS = ("weights", "means", "covariances")
 
 
 class Fitted(NamedTuple):
@@ -41,7 +41,7 @@ class Fitted(NamedTuple):
     @classmethod
     def from_core(cls, found: Mapping[str, Any]) -> Self:
         """Take what the core returned."""
-        for name in _ARRAYS:
+        for name in ARRAYS:
             found[name].flags.writeable = False
         return cls(
             found["weights"],
@@ -56,13 +56,13 @@ class Fitted(NamedTuple):
     def split(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """Give numbers and arrays apart, for a file."""
         numbers = self._asdict()
-        return numbers, {name: numbers.pop(name) for name in _ARRAYS}
+        return numbers, {name: numbers.pop(name) for name in ARRAYS}
 
     @classmethod
     def join(cls, numbers: dict[str, Any], arrays: dict[str, Any]) -> Self:
         """Undo `split`, after JSON has made text of the keys."""
         selection = numbers["selection"] and {int(k): score for k, score in numbers["selection"].items()}
-        return cls(*(arrays[name] for name in _ARRAYS), **{**numbers, "selection": selection})
+        return cls(*(arrays[name] for name in ARRAYS), **{**numbers, "selection": selection})
 
 
 class GaussianMixture:
@@ -511,6 +511,45 @@ class GaussianMixture:
             raise ValueError("x_columns, y_columns and given must have no variable in common")
         tol = positive_number("integration_tol", integration_tol)
         return _core.mixture_mutual_information(*self._parameters, x, y, z, tol, _INTEGRATION_SEED)[0]
+
+    def kl_divergence(self, other: GaussianMixture, *, integration_tol: float = _INTEGRATION_TOL) -> float:
+        """
+        Compute the Kullback-Leibler divergence of this mixture from another.
+
+        Parameters
+        ----------
+        other : GaussianMixture
+            A mixture of as many variables.
+        integration_tol : float
+            Error of the integral aimed at, in nats.
+
+        Returns
+        -------
+        float
+            ``E[log p(x) / q(x)]`` under this mixture p, q being the other; in nats, never below zero.
+
+        Raises
+        ------
+        ValueError
+            If the other is no mixture, or one of another number of variables.
+        NotFittedError
+            If a mixture has not been fitted.
+
+        Examples
+        --------
+        >>> import fastgmmmi as fg
+        >>> p = fg.GaussianMixture.from_parameters([1.0], [[0.0]], [[[1.0]]])
+        >>> q = fg.GaussianMixture.from_parameters([1.0], [[1.0]], [[[1.0]]])
+        >>> round(p.kl_divergence(q), 9)
+        0.5
+        """
+        if not isinstance(other, GaussianMixture):
+            raise ValueError(f"other must be a GaussianMixture, got {other!r}")
+        d, d_other = self._state.means.shape[1], other._state.means.shape[1]
+        if d_other != d:
+            raise ValueError(f"other has {count(d_other, 'variable')} but this mixture has {d}")
+        tol = positive_number("integration_tol", integration_tol)
+        return _core.kl_divergence(*self._parameters, *other._parameters, tol, _INTEGRATION_SEED)[0]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """

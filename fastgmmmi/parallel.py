@@ -208,17 +208,17 @@ if hasattr(os, "register_at_fork"):
 # ---- executors -------------------------------------------------------------------------------------------------------
 
 
-def mutual_information(
+def estimate(
     data: Samples, options: dict[str, int | float], seed: int, threads: int, executor: Executor | None, poll: Poll
 ) -> dict[str, Any]:
     """Run the whole job: on threads, or with the bootstrap replicates handed to an executor."""
-    x, y = (variable.values for variable in data.variables)
     total = int(options["n_bootstrap"])
     if executor is None or total == 0:
-        return dict(_core.mutual_information(x, y, data.sample_weight, options, seed, threads, poll))
-    fitted = _core.mutual_information(x, y, data.sample_weight, {**options, "n_bootstrap": 0}, seed, threads, None)
-    job = (x, y, data.sample_weight, options, seed, fitted["weights"], fitted["means"], fitted["covariances"])
-    bootstrap, centres = _collect(lambda *span: executor.submit(_core.bootstrap_range, *job, *span), total, poll)
+        return dict(_core.information(*data.arrays, options, seed, threads, poll))
+    fitted = _core.information(*data.arrays, {**options, "n_bootstrap": 0}, seed, threads, None)
+    parameters = fitted["class_components"], fitted["weights"], fitted["means"], fitted["covariances"]
+    job = (*data.arrays, options, seed, *parameters)
+    bootstrap, centres = _collect(lambda *span: executor.submit(_core.information_range, *job, *span), total, poll)
     value, standard_error, n_failed = _core.finish(bootstrap, centres, fitted["plug_in"])
     finished = {"bootstrap": bootstrap, "value": value, "standard_error": standard_error, "n_failed": n_failed}
     return {**fitted, **finished}

@@ -15,6 +15,8 @@ try:
 except ImportError:
     raise ImportError("drawing needs matplotlib: pip install matplotlib, or fastgmmmi[plot]") from None
 
+from .errors import count
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 _MOST_POINTS = 5000
 _CONTOURS = (0.95, 0.75, 0.5, 0.25)  # fractions of the samples inside
 _GRID = 400
+_MOST_CLASSES = 15  # in a legend
 _POINTS, _LINES, _BAND = "tab:blue", "black", "tab:orange"
 
 
@@ -66,8 +69,12 @@ def plot_result(result: MIResult, ax: Axes | Sequence[Axes] | None) -> Axes | ND
 
 def _panels(result: MIResult) -> list[Panel]:
     panels: list[Panel] = []
-    if result._data is not None and all(variable.values.shape[1] == 1 for variable in result._data.variables):
-        panels.append(_draw_samples)
+    variables = _variables(result)
+    if len(variables) == 2 and result.quantity == "information":
+        if all(_is_scalar(variable) for variable in variables):
+            panels.append(_draw_samples)
+        elif any(_is_scalar(variable) for variable in variables) and any(variable.d == 0 for variable in variables):
+            panels.append(_draw_classes)
     if np.count_nonzero(np.isfinite(result.bootstrap_distribution)) > 1:
         panels.append(_draw_bootstrap)
     return panels
@@ -75,18 +82,37 @@ def _panels(result: MIResult) -> list[Panel]:
 
 def _draw_samples(result: MIResult, ax: Axes) -> None:
     """Two scalars: the samples, and contours of the mixture where it has them."""
+    model: Any = result.model
     x, y = (variable.values[:, 0] for variable in _variables(result))
     shown = slice(None, None, max(1, math.ceil(len(x) / _MOST_POINTS)))
     ax.scatter(x[shown], y[shown], s=_dot(len(x[shown])), color=_POINTS, alpha=0.35, linewidths=0, rasterized=True)
     columns, lines = _reach(x), _reach(y)
     grid = np.column_stack([part.ravel() for part in np.meshgrid(*result.transform(columns, lines))])
-    height = result.model.log_density(grid).reshape(len(lines), len(columns))
-    at_samples = result.model.log_density(np.column_stack(result.transform(x[shown], y[shown])))
+    height = model.log_density(grid).reshape(len(lines), len(columns))
+    at_samples = model.log_density(np.column_stack(tuple(result.transform(x[shown], y[shown]))))
     levels = np.unique(np.quantile(at_samples, [1 - inside for inside in _CONTOURS]))
     ax.contour(columns, lines, height, levels=levels, colors=_LINES, linewidths=0.8, linestyles="solid")
     ax.set(xlabel=_name(result, 0), ylabel=_name(result, 1), xlim=columns[[0, -1]], ylim=lines[[0, -1]])
-    components = f"{result.n_components} component{'' if result.n_components == 1 else 's'}"
-    ax.set_title(f"{result.n_samples:,} samples, {components}", fontsize="medium")
+    ax.set_title(f"{count(result.n_samples, 'sample')}, {count(result.n_components, 'component')}", fontsize="medium")
+
+
+def _draw_classes(result: MIResult, ax: Axes) -> None:
+    """A scalar and a label: the density of the one within each class of the other."""
+    models: Any = result.model
+    scalar = 0 if _is_scalar(_variables(result)[0]) else 1
+    reach = _reach(_variables(result)[scalar].values[:, 0])
+    arguments = [np.full(len(reach), next(iter(models)), dtype=object)] * 2  # the map is the same for every label
+    arguments[scalar] = reach
+    mapped = result.transform(*arguments)[scalar]
+    slope = np.gradient(mapped, reach)
+    colours = pyplot.get_cmap("turbo")(np.linspace(0.08, 0.92, len(models)))
+    for (label, model), colour in zip(models.items(), colours, strict=True):
+        ax.plot(reach, np.exp(model.log_density(mapped[:, None])) * slope, color=colour, label=str(label))
+    ax.set(xlabel=_name(result, scalar), ylabel="density within each class", xlim=reach[[0, -1]])
+    ax.set_ylim(bottom=0)
+    if len(models) <= _MOST_CLASSES:
+        ax.legend(title=_name(result, 1 - scalar), fontsize="small", framealpha=0.9)
+    ax.set_title(f"{count(result.n_samples, 'sample')}, {count(len(models), 'class', 'classes')}", fontsize="medium")
 
 
 def _draw_bootstrap(result: MIResult, ax: Axes) -> None:
@@ -98,10 +124,21 @@ def _draw_bootstrap(result: MIResult, ax: Axes) -> None:
     ax.hist(replicates, bins=bins, color=_POINTS, alpha=0.6, label=f"{len(replicates)} replicates, uncorrected")
     ax.axvline(result.value, color=_BAND, label="value")
     ax.axvline(result.plug_in, color=_LINES, linestyle=":", label="fit to all the data")
-    ax.set(xlabel=f"mutual information ({result.units})", ylabel="replicates")
+    ax.set(xlabel=f"{_quantity(result)} ({result.units})", ylabel="replicates")
     ax.set_ylim(top=1.4 * ax.get_ylim()[1])  # room for the legend
     ax.legend(loc="upper center", ncols=2, fontsize="small", framealpha=0.9)
     ax.set_title(result.amount(), fontsize="medium")
+
+
+def _quantity(result: MIResult) -> str:
+    """Name what was estimated."""
+    if result.quantity == "information":
+        return "mutual information" if len(result._sides) == 2 else "conditional mutual information"
+    return result.quantity
+
+
+def _is_scalar(variable: Variable) -> bool:
+    return variable.d == 1 and variable.codes is None
 
 
 def _variables(result: MIResult) -> tuple[Variable, ...]:

@@ -1,4 +1,4 @@
-"""MIResult: an estimate of mutual information and what belongs to it."""
+"""MIResult: an estimate of information and what belongs to it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import Signature
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from . import _core, files
 from .errors import count
-from .inputs import choice, complete, pair
-from .mixture import Fitted, GaussianMixture
+from .inputs import ROLES, choice, complete, pair, recoded, variable
+from .mixture import ARRAYS, Fitted, GaussianMixture
 
 if TYPE_CHECKING:
     from statistics import NormalDist
@@ -23,53 +23,75 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from .inputs import Floats, Samples, Variable
+    from .inputs import Floats, Integers, Samples, Variable
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2), "bans": 1 / math.log(10)}
 _INTERVALS = ("bca", "percentile", "basic", "normal")
 
 
+class Side(NamedTuple):
+    """What one variable was: its continuous columns, and its labels where it had some."""
+
+    argument: str
+    d: int
+    labels: tuple[object, ...] | None
+
+
+class Classes(NamedTuple):
+    """Combinations of labels that occurred; a single one where no variable is discrete."""
+
+    labels: Integers  # (n_classes, 3): places in the labels of x, y and given
+    probabilities: Floats  # (n_classes,)
+    components: Integers  # (n_classes,)
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class MIResult:
-    """Mutual information with its error bar.
+    """Information with its error bar.
 
-    What `mutual_information` returns; it is not made by hand. A result is a pair too, ``value, error = r``, and a
-    number, ``float(r)``.
+    What `mutual_information`, `entropy` and `kl_divergence` return; it is not made by hand. A result is a pair too,
+    ``value, error = r``, and a number, ``float(r)``.
 
     Attributes
     ----------
     value : float
         Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates. Where these choose their
-        number of components, each counts for this with the mean of two fits: that choice and `n_components`. The value
-        may be below zero.
+        number of components, each counts for this with the mean of two fits: that choice and `n_components`. Where x
+        and y are both discrete it is `plug_in` less the bias of Miller (1955). The value may be below zero.
     standard_error : float or None
         Standard deviation of the bootstrap distribution, in `units`; None where ``n_bootstrap=0``.
     plug_in : float
-        Mutual information of the mixture that was fitted to all the data, in `units`; never below zero.
+        Of the mixture that was fitted to all the data, or of the table, in `units`. Mutual information and divergence
+        are never below zero here.
     integration_error : float
         Estimated error of the integral behind `plug_in`, in `units`.
     bootstrap_distribution : ndarray, (n_bootstrap,)
-        Mutual information of each replicate, as it is, in `units`; NaN where a replicate could not be fitted.
+        Estimate of each replicate, as it is, in `units`; NaN where a replicate could not be fitted.
     n_samples, n_dropped : int
-        Rows used, and rows left out because they hold NaN.
+        Rows used, and rows left out because they hold NaN; of both samples for a divergence.
     n_components : int
-        Components of the mixture.
+        Components of the mixture; of all mixtures where there are several, 0 for a table.
     units : str
         "nats", "bits" or "bans".
     converged : bool
-        Whether the fit to all the data converged.
+        Whether the fits to all the data converged.
     reselected : bool
         Whether every replicate chose its number of components anew.
     warnings : tuple of str
         What the user was warned of.
-    model : GaussianMixture
-        The mixture fitted to all the data, in transformed coordinates, x before y.
+    model : GaussianMixture, dict or None
+        The mixture fitted to all the data, in transformed coordinates, x before y before given. With discrete variables
+        a dict: label to the mixture of the continuous columns in that class, or tuple of labels where several variables
+        are discrete. For a divergence a dict of "x" and "y". None where no column is continuous.
     marginals : str
         The map taken of each column: "standardize", "gaussianize" or "none".
     selection : dict
-        Number of components to its score, larger is better, for those that were tried.
+        Number of components to its score, larger is better, for those that were tried; where `model` is a dict, a dict
+        of such dicts.
     seed : int
         Seed of the random numbers: ``rng=seed`` gives the same result again.
+    quantity : str
+        "information", "entropy", "divergence" or "paired divergence".
 
     Notes
     -----
@@ -101,12 +123,15 @@ class MIResult:
     converged: bool
     reselected: bool
     warnings: tuple[str, ...]
-    model: GaussianMixture
+    model: GaussianMixture | dict[Any, GaussianMixture] | None
     marginals: str
-    selection: dict[int, float]
+    selection: dict[Any, Any]
     seed: int
+    quantity: str
     _acceleration: float
-    _dimensions: tuple[int, int]
+    _smaller_entropy: float | None
+    _sides: tuple[Side, ...]
+    _classes: Classes
     _location: Floats
     _scale: Floats
     _data: Samples | None
@@ -181,16 +206,22 @@ class MIResult:
         return float(low), float(high)
 
     @property
-    def normalized(self) -> None:
-        """Mutual information over the smaller entropy where both sides are discrete; None for continuous data."""
-        return None
+    def normalized(self) -> float | None:
+        """Information over the smaller entropy where x and y are both discrete, at most 1; else None."""
+        if self._smaller_entropy is None:
+            return None
+        return min(self.value / (self._smaller_entropy * UNITS[self.units]), 1.0)
 
     @property
-    def correlation(self) -> float:
-        """Correlation of two Gaussians with this mutual information: ``sqrt(1 - exp(-2 MI))``, 0 for MI below 0."""
+    def correlation(self) -> float | None:
+        """Correlation of two Gaussians with this information: ``sqrt(1 - exp(-2 MI))``, 0 for MI below 0; else None."""
+        if self.quantity != "information":
+            return None
         return math.sqrt(-math.expm1(-2 * max(self.value, 0.0) / UNITS[self.units]))
 
-    def transform(self, x: ArrayLike, y: ArrayLike | None = None) -> tuple[Floats, Floats]:
+    def transform(
+        self, x: ArrayLike, y: ArrayLike | None = None, given: ArrayLike | None = None
+    ) -> NDArray[Any] | tuple[NDArray[Any], ...]:
         """
         Apply the marginal maps to new data.
 
@@ -199,39 +230,44 @@ class MIResult:
         x : array_like, (n, dx) or (n,)
             Values of x; or with `y` left out both, (n, 2).
         y : array_like, (n, dy) or (n,), optional
-            Values of y.
+            Values of y, where there was one.
+        given : array_like, (n, dz) or (n,), optional
+            Values of given, where there was one.
 
         Returns
         -------
-        x : ndarray, (n, dx) or (n,)
-            In the coordinates of `model`; one-dimensional where the argument was.
-        y : ndarray, (n, dy) or (n,)
-            Likewise.
+        tuple of ndarray, or ndarray for an entropy
+            Each argument in the coordinates of `model`; one-dimensional where it was. Labels stay as they are.
 
         Raises
         ------
         ValueError
             If dimensions are others than those of the data, or there are NaN or infinities.
         """
-        left, right = self._mapped(*pair(x, y))
-        return (
-            left.reshape(-1) if np.ndim(x) == 1 else left,
-            right.reshape(-1) if y is not None and np.ndim(y) == 1 else right,
-        )
+        arguments: tuple[Any, ...] = (x, y, given) if y is not None or len(self._sides) == 1 else (x, x, given)
+        mapped: list[NDArray[Any]] = []
+        for argument, side, values in zip(arguments, self._sides, self._mapped(self._read(x, y, given)), strict=False):
+            flat = values.reshape(-1) if np.ndim(argument) == 1 else values
+            mapped.append(flat if side.d else np.asarray(argument))
+        return mapped[0] if len(mapped) == 1 else tuple(mapped)
 
-    def pointwise(self, x: ArrayLike | None = None, y: ArrayLike | None = None) -> Floats:
+    def pointwise(
+        self, x: ArrayLike | None = None, y: ArrayLike | None = None, given: ArrayLike | None = None
+    ) -> Floats:
         """
-        Give the log ratio ``log p(x, y) / (p(x) p(y))`` at each sample.
+        Give what the estimate is the mean of, at each sample.
 
         Parameters
         ----------
-        x, y : array_like, optional
-            New data, as in `transform`; None takes the data that the estimate was made from.
+        x, y, given : array_like, optional
+            New data, as in `transform`; None takes the data that the estimate was made from. A divergence takes x.
 
         Returns
         -------
         ndarray, (n,)
-            Pointwise mutual information under the fitted mixture, in `units`.
+            Under the fitted mixtures, in `units`: ``log p(x, y) / (p(x) p(y))``, conditional on given where there is
+            one; ``-log p(x)`` for an entropy; ``log p(x) / q(x)`` for a divergence. A combination of labels that the
+            data do not hold has probability 0 and gives minus infinity.
 
         Raises
         ------
@@ -240,19 +276,31 @@ class MIResult:
             from a file, which does not hold the data, and none are passed.
         """
         if x is not None:
-            left, right = self._mapped(*pair(x, y))
-        elif y is not None:
-            raise ValueError("y is given without x")
+            variables = self._read(x, y, given)
+        elif y is not None or given is not None:
+            raise ValueError(f"{'y' if y is not None else 'given'} is given without x")
         else:
-            left, right = self._mapped(*self._kept_data().variables)
-        if len(left) != len(right):
-            raise ValueError(f"y has {count(len(right), 'row')} but x has {len(left)}")
-        dx = self._dimensions[0]
-        columns = range(sum(self._dimensions))
-        joint = self.model.log_density(np.hstack([left, right]))
-        x_alone = self.model.marginal(columns[:dx]).log_density(left)
-        y_alone = self.model.marginal(columns[dx:]).log_density(right)
-        return (joint - x_alone - y_alone) * UNITS[self.units]
+            variables = self._kept_data().variables
+        if self._is_divergence:
+            variables = variables[:1]
+        for other in variables[1:]:
+            if len(other.values) != len(variables[0].values):
+                rows = count(len(other.values), "row")
+                raise ValueError(f"{other.argument} has {rows} but x has {len(variables[0].values)}")
+        mapped = self._mapped(variables)
+        arrays: list[Any] = [
+            (values if values.shape[1] else None, recoded(each, side.labels or ()).codes, 0)
+            for values, each, side in zip(mapped, variables, self._sides, strict=False)
+        ]
+        if self._is_divergence:
+            arrays.append((None, np.zeros(len(mapped[0]), np.int32), 2))
+        absent = (None, None, 0)
+        x_arrays, y_arrays, given_arrays = (*arrays, absent, absent)[:3]
+        quantity = _core.QUANTITIES[self.quantity.removeprefix("paired ")]
+        values = _core.pointwise(quantity, (x_arrays, y_arrays, given_arrays), *self._classes, *self._parameters)
+        if self.quantity == "entropy":
+            values += np.log(self._scale).sum()
+        return values * UNITS[self.units]
 
     def plot(self, ax: Axes | Sequence[Axes] | None = None) -> Axes | NDArray[np.object_]:
         """
@@ -312,10 +360,12 @@ class MIResult:
             "reselected": self.reselected,
             "warnings": list(self.warnings),
             "marginals": self.marginals,
-            "selection": {str(k): score for k, score in self.selection.items()},
+            "selection": _string_keys(self.selection),
             "correlation": self.correlation,
+            "normalized": self.normalized,
             "seed": self.seed,
-            "model": {name: getattr(self.model, name).tolist() for name in ("weights", "means", "covariances")},
+            "quantity": self.quantity,
+            "model": self._model_dict(),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -327,12 +377,16 @@ class MIResult:
         path : path-like
             File to write, in NumPy's .npz format.
         """
-        model, arrays = self.model._state.split()
+        fitted = [model._state for model in self._models]
         numbers = {name: getattr(self, name) for name in _SAVED_NUMBERS}
-        arrays |= {name: getattr(self, name) for name in _SAVED_ARRAYS}
+        numbers |= {"models": [mixture.split()[0] for mixture in fitted]}
+        numbers |= {"sides": [(side.argument, side.d, plain(side.labels)) for side in self._sides]}
+        arrays = {name: getattr(self, name) for name in _SAVED_ARRAYS}
+        arrays |= {f"class_{name}": array for name, array in self._classes._asdict().items()}
+        arrays |= dict(zip(ARRAYS, self._parameters, strict=True))
         for j, (knots, scores) in enumerate(self._normal_scores):
             arrays |= {f"knots_{j}": knots, f"scores_{j}": scores}
-        files.save(path, type(self).__name__, {**numbers, "model": model}, arrays)
+        files.save(path, type(self).__name__, numbers, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> MIResult:
@@ -355,17 +409,18 @@ class MIResult:
             If the file is not one that `save` wrote.
         """
         numbers, arrays = files.load(path, cls.__name__)
-        fitted = Fitted.join(numbers.pop("model"), arrays)
-        numbers |= {name: tuple(numbers[name]) for name in ("warnings", "_dimensions")}
-        numbers |= {name: arrays[name] for name in _SAVED_ARRAYS}
-        result = cls(
-            **numbers,
-            n_components=len(fitted.weights),
-            selection=dict(fitted.selection or {}),
-            model=GaussianMixture()._with(fitted),
-            _data=None,
-        )
-        columns = range(sum(result._dimensions)) if result.marginals == "gaussianize" else ()
+        classes = Classes(*(arrays[f"class_{name}"] for name in Classes._fields))
+        sides = tuple(Side(argument, d, _hashable(labels)) for argument, d, labels in numbers.pop("sides"))
+        ends = np.cumsum(classes.components)[:-1]
+        parts = zip(*(np.split(arrays[name], ends) for name in ARRAYS), strict=True)
+        models = [
+            GaussianMixture()._with(Fitted.join(model, dict(zip(ARRAYS, part, strict=True))))
+            for model, part in zip(numbers.pop("models"), parts, strict=False)
+        ]
+        numbers |= {"warnings": tuple(numbers["warnings"])} | {name: arrays[name] for name in _SAVED_ARRAYS}
+        model, selection = _keyed(models, classes, sides, numbers["quantity"])
+        result = cls(**numbers, model=model, selection=selection, _sides=sides, _classes=classes, _data=None)
+        columns = range(len(result._scale)) if result.marginals == "gaussianize" else ()
         result.__dict__["_normal_scores"] = [(arrays[f"knots_{j}"], arrays[f"scores_{j}"]) for j in columns]
         return result
 
@@ -379,7 +434,13 @@ class MIResult:
         return self.to_dict() == other.to_dict() if isinstance(other, MIResult) else NotImplemented
 
     def __repr__(self) -> str:
-        return f"{self.amount()} (n={self.n_samples}, {count(self.n_components, 'component')})"
+        classes = len(self._classes.labels)
+        if self.model is None:
+            parts = [f"{classes} cells"]
+        else:
+            parts = [count(classes, "class", "classes")] if classes > 1 and not self._is_divergence else []
+            parts.append(count(self.n_components, "component"))
+        return f"{self.amount()} ({', '.join([f'n={self.n_samples}', *parts])})"
 
     def amount(self) -> str:
         """
@@ -392,10 +453,59 @@ class MIResult:
         """
         return amount(self.value, self.standard_error, self.units)
 
+    @property
+    def _is_divergence(self) -> bool:
+        return "divergence" in self.quantity
+
+    @property
+    def _models(self) -> list[GaussianMixture]:
+        """The mixtures, class by class."""
+        if self.model is None:
+            return []
+        return list(self.model.values()) if isinstance(self.model, dict) else [self.model]
+
+    @property
+    def _parameters(self) -> tuple[Floats, ...]:
+        """Weights, means and covariances of all classes, one after the other."""
+        if not self._models:
+            return np.empty(0), np.empty((0, 0)), np.empty((0, 0, 0))
+        parameters = zip(*(model._parameters for model in self._models), strict=True)
+        return tuple(np.concatenate(arrays) for arrays in parameters)
+
+    def _model_dict(self) -> Any:
+        if not isinstance(self.model, dict):
+            return self.model and _model_numbers(self.model)
+        probabilities = self._classes.probabilities.tolist()
+        return [
+            {"label": plain(label), "probability": probability, **_model_numbers(model)}
+            for (label, model), probability in zip(self.model.items(), probabilities, strict=True)
+        ]
+
     def _kept_data(self) -> Samples:
         if self._data is None:
-            raise ValueError("the result was loaded from a file, which does not hold the data; pass x and y")
+            arguments = ", ".join(side.argument for side in self._sides[:-1])
+            arguments = f"{arguments} and {self._sides[-1].argument}" if arguments else self._sides[-1].argument
+            raise ValueError(f"the result was loaded from a file, which does not hold the data; pass {arguments}")
         return self._data
+
+    def _read(self, x: object, y: object, given: object) -> tuple[Variable, ...]:
+        """Read new data as what the data were: numbers, or labels."""
+        discrete = [side.labels is not None and (side.d == 0 or None) for side in self._sides]
+        arguments = dict(zip(ROLES, (x, y, given), strict=True))
+        for role in ROLES[len(self._sides) :]:
+            if arguments[role] is not None:
+                raise ValueError(f"{role} is given, but the result has none")
+        if len(self._sides) == 1:
+            variables = [variable("x", x, discrete[0])]
+        elif y is None and self._is_divergence:
+            variables = [variable("x", x, False)]
+        else:
+            variables = list(pair(x, y, discrete[:2]))
+        if len(self._sides) == 3:
+            if given is None:
+                raise ValueError("given is missing: the result is conditional on it")
+            variables.append(variable("given", given, discrete[2]))
+        return tuple(variables)
 
     @cached_property
     def _normal_scores(self) -> list[tuple[Floats, Floats]]:
@@ -403,24 +513,28 @@ class MIResult:
         if self.marginals != "gaussianize":
             return []
         data = self._kept_data()
-        columns = np.hstack([variable.values for variable in data.variables])
+        parts = [each.values for each in data.variables]
+        columns = np.concatenate(parts) if self._is_divergence else np.hstack(parts)
         return [
             _core.normal_scores(np.ascontiguousarray((column - location) / scale), data.sample_weight)
             for column, location, scale in zip(columns.T, self._location, self._scale, strict=True)
         ]
 
-    def _mapped(self, x: Variable, y: Variable) -> tuple[Floats, Floats]:
-        """Map x and y to the coordinates of the model."""
-        dx, dy = self._dimensions
-        return self._map(x, slice(0, dx)), self._map(y, slice(dx, dx + dy))
+    def _mapped(self, variables: Sequence[Variable]) -> list[Floats]:
+        """Map the continuous columns of each variable to the coordinates of the model."""
+        first, mapped = 0, []
+        for each, side in zip(variables, self._sides, strict=False):
+            mapped.append(self._map(each, side, slice(first, first + side.d)))
+            first += 0 if self._is_divergence else side.d
+        return mapped
 
-    def _map(self, variable: Variable, columns: slice) -> Floats:
+    def _map(self, variable: Variable, side: Side, columns: slice) -> Floats:
         values = complete(variable)
-        location, scale = self._location[columns], self._scale[columns]
-        if values.shape[1] != len(scale):
-            columns_found = count(values.shape[1], "column")
-            raise ValueError(f"{variable.argument} has {columns_found}, the data had {len(scale)}")
-        mapped = (values - location) / scale
+        if values.shape[1] != side.d:
+            raise ValueError(f"{variable.argument} has {count(values.shape[1], 'column')}, the data had {side.d}")
+        if (variable.codes is None) != (side.labels is None):
+            raise ValueError(f"{variable.argument} {'has no' if side.labels else 'has'} labels, unlike the data")
+        mapped = (values - self._location[columns]) / self._scale[columns]
         for j, (knots, scores) in enumerate(self._normal_scores[columns]):
             mapped[:, j] = _core.apply_normal_scores(knots, scores, np.ascontiguousarray(mapped[:, j]))
         return mapped
@@ -434,14 +548,16 @@ _SAVED_NUMBERS = (
     "integration_error",
     "n_samples",
     "n_dropped",
+    "n_components",
     "units",
     "converged",
     "reselected",
     "warnings",
     "marginals",
     "seed",
+    "quantity",
     "_acceleration",
-    "_dimensions",
+    "_smaller_entropy",
 )
 
 
@@ -452,8 +568,9 @@ def from_core(
     unit = UNITS[units]
     bootstrap = found["bootstrap"] * unit
     bootstrap.flags.writeable = False
-    fitted = Fitted.from_core(found)
-    x, y = data.variables
+    classes = Classes(found["class_labels"], found["class_probabilities"], found["class_components"])
+    sides = tuple(Side(v.argument, v.d, None if v.codes is None else v.labels) for v in data.variables)
+    model, selection = _keyed(_models(found), classes, sides, data.quantity)
     return MIResult(
         value=found["value"] * unit,
         standard_error=found["standard_error"] * unit if len(bootstrap) else None,
@@ -467,12 +584,15 @@ def from_core(
         converged=bool(found["converged"]),
         reselected=bool(found["reselected"]),
         warnings=warnings,
-        model=GaussianMixture()._with(fitted),
+        model=model,
         marginals=marginals,
-        selection=dict(fitted.selection or {}),
+        selection=selection,
         seed=seed,
+        quantity=data.quantity,
         _acceleration=found["acceleration"],
-        _dimensions=(x.values.shape[1], y.values.shape[1]),
+        _smaller_entropy=found["smaller_entropy"],
+        _sides=sides,
+        _classes=classes,
         _location=found["location"],
         _scale=found["scale"],
         _data=data,
@@ -485,6 +605,59 @@ def amount(value: float, error: float | None, units: str) -> str:
         return f"{value:z.4g} {units}"
     decimals = max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
     return f"{value:z.{decimals}f} ± {error:.{decimals}f} {units}"
+
+
+def _models(found: Mapping[str, Any]) -> list[GaussianMixture]:
+    """Cut what the core returned into the mixture of each class; how a fit went is known of a single one."""
+    if found["n_components"] == 0:
+        return []
+    if len(found["class_components"]) == 1:
+        return [GaussianMixture()._with(Fitted.from_core({**found, "scores": found["scores"][0]}))]
+    parts = zip(*(np.split(found[name], np.cumsum(found["class_components"])[:-1]) for name in ARRAYS), strict=True)
+    nothing = {"log_likelihood": None, "n_iter": None, "converged": True}
+    return [
+        GaussianMixture()._with(Fitted.from_core({**nothing, "scores": scores, **dict(zip(ARRAYS, part, strict=True))}))
+        for part, scores in zip(parts, found["scores"], strict=True)
+    ]
+
+
+def _keyed(
+    models: list[GaussianMixture], classes: Classes, sides: Sequence[Side], quantity: str
+) -> tuple[GaussianMixture | dict[Any, GaussianMixture] | None, dict[Any, Any]]:
+    """Give the model, with the labels of its classes, and its selection likewise."""
+    if not models:
+        return None, {}
+    if "divergence" in quantity:
+        keys: list[Any] = ["x", "y"]
+    elif any(side.labels is not None for side in sides):
+        rows = [
+            tuple(side.labels[code] for side, code in zip(sides, codes, strict=False) if side.labels is not None)
+            for codes in classes.labels.tolist()
+        ]
+        keys = [row[0] if len(row) == 1 else row for row in rows]
+    else:
+        return models[0], models[0].selection
+    return dict(zip(keys, models, strict=True)), {key: model.selection for key, model in zip(keys, models, strict=True)}
+
+
+def _model_numbers(model: GaussianMixture) -> dict[str, Any]:
+    return {name: getattr(model, name).tolist() for name in ARRAYS}
+
+
+def _string_keys(mapping: Any) -> Any:
+    return {str(key): _string_keys(value) for key, value in mapping.items()} if isinstance(mapping, dict) else mapping
+
+
+def plain(label: Any) -> Any:
+    """Give labels as JSON can hold them."""
+    if isinstance(label, tuple):
+        return [plain(part) for part in label]
+    return label if label is None or isinstance(label, str | bool | int | float) else str(label)
+
+
+def _hashable(label: Any) -> Any:
+    """Undo what JSON makes of tuples."""
+    return tuple(_hashable(part) for part in label) if isinstance(label, list) else label
 
 
 def _bca_level(normal: NormalDist, tail: float, z0: float, acceleration: float) -> float:

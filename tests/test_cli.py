@@ -306,10 +306,6 @@ def test_a_folder(fails, tmp_path):
         (b"1.5,2.5\n3,4\n", "the first line holds numbers; it must be a header with the names of the columns"),
         (b"a,b\n1,2\n", "no column 'p'; there are a, b"),
         (b"p,p,q\n1,2,3\n", "2 columns are named 'p'"),
-        (
-            b"p,q\n1,2\n3,x\n",
-            "column 'q' holds text ('x' in line 3); discrete variables are not available yet, only numbers",
-        ),
         (b'p,q\n1,2\n"3,4\n', "line 3 has 1 field, the header has 2"),
         (b"p,q\n1,2\r3,4\n", "line 2: new-line character seen in unquoted field"),
     ],

@@ -25,7 +25,7 @@ def data(kind, n, seed):
 
 def job(x, y, threads=1, seed=3, **options):
     options = {"n_bootstrap": 12, **options}
-    return _core.mutual_information(x, y, None, options, seed, threads, None)
+    return _core.information(*twins.pair(x, y), options, seed, threads, None)
 
 
 def bits(result):
@@ -61,10 +61,10 @@ def test_ranges_give_the_bits_of_the_whole(options):
     x, y = data("skew", 150, 4)
     options = {"n_bootstrap": 12, **options}
     whole = job(x, y, **options)
-    mixture = whole["weights"], whole["means"], whole["covariances"]
+    mixture = whole["class_components"], whole["weights"], whole["means"], whole["covariances"]
     for cuts in ([0, 12], [0, 1, 12], [0, 5, 6, 12]):
         parts = [
-            _core.bootstrap_range(x, y, None, options, 3, *mixture, first, last - first)
+            _core.information_range(*twins.pair(x, y), options, 3, *mixture, first, last - first)
             for first, last in itertools.pairwise(cuts)
         ]
         bootstrap, centres = (np.concatenate(column) for column in zip(*parts, strict=True))
@@ -84,7 +84,8 @@ import numpy as np
 from fastgmmmi import _core
 x, noise = np.random.default_rng(1).normal(size=(2, 200))
 x, y = (np.ascontiguousarray(column[:, None]) for column in (x, x**2 + 0.3 * noise))
-print(_core.mutual_information(x, y, None, {"n_bootstrap": 12}, 3, 2, None)["value"].hex())
+sides = (x, None, 0), (y, None, 0), (None, None, 0)
+print(_core.information(0, sides, None, {"n_bootstrap": 12}, 3, 2, None)["value"].hex())
 """
     shown = [
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

@@ -19,7 +19,7 @@ def fit(X, weights=None, seed=1, threads=1, **options):
 
 def job(X, weights=None, seed=1, dx=1, **options):
     x, y = np.ascontiguousarray(X[:, :dx]), np.ascontiguousarray(X[:, dx:])
-    return _core.mutual_information(x, y, weights, options, seed, 1, None)
+    return _core.information(*twins.pair(x, y, weights), options, seed, 1, None)
 
 
 def parameters(fitted):

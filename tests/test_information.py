@@ -150,10 +150,10 @@ def test_a_fit_cut_short_warns(xy):
 @pytest.fixture
 def core_finds(monkeypatch):
     """Change what the core returns."""
-    whole_job = _core.mutual_information
+    whole_job = _core.information
 
     def core_finds(change):
-        monkeypatch.setattr(_core, "mutual_information", lambda *arguments: change(whole_job(*arguments)))
+        monkeypatch.setattr(_core, "information", lambda *arguments: change(whole_job(*arguments)))
 
     return core_finds
 

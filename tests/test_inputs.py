@@ -208,22 +208,16 @@ FAULTS = {
     "no columns in a table": (pd.DataFrame(), "x has no columns"),
     "lengths": (np.zeros(199), "y has 200 rows but x has 199"),
     "complex": (np.zeros(200, complex), "x is complex"),
-    "complex object": ([1j, None] * 100, "x holds values of type complex, which are not real numbers"),
     "ragged": ([[1.0, 2.0], [3.0]], "x is ragged: its rows differ in length"),
-    "dates": (np.zeros(200, "M8[s]"), "x has dtype datetime64[s], which is not a number"),
-    "objects": ([{}] * 200, "x holds values of type dict, which are not real numbers"),
-    "strings": (["a"] * 200, "x holds strings; discrete variables are not available yet"),
-    "bytes": (np.zeros(200, "S3"), "x holds strings; discrete variables are not available yet"),
-    "string objects": (np.array(["1", 2.0] * 100, object), "x holds strings; discrete variables are not available yet"),
-    "booleans": (np.zeros(200, bool), "x holds booleans; discrete variables are not available yet"),
-    "boolean objects": ([True, None] * 100, "x holds booleans; discrete variables are not available yet"),
-    "pandas categorical": (pd.Series([1, 2] * 100, dtype="category"), "x is categorical; discrete variables"),
-    "pandas strings": (pd.Series(["a", None] * 100), "x holds strings; discrete variables are not available yet"),
-    "pandas column": (pd.DataFrame({"p": [1.0] * 200, "q": ["a"] * 200}), "x column 'q' holds strings"),
-    "polars categorical": (pl.Series(["a", "b"] * 100, dtype=pl.Categorical), "x is categorical; discrete variables"),
-    "polars strings": (pl.Series(["a", None] * 100), "x holds strings; discrete variables"),
-    "polars booleans": (pl.Series([True, None] * 100), "x holds booleans; discrete variables"),
-    "polars column": (pl.DataFrame({"p": [1.0] * 200, "q": [False] * 200}), "x column 'q' holds booleans"),
+    "dates": (np.zeros(200, "M8[s]"), "x has one label only"),
+    "objects": ([{}] * 200, "x holds values of type dict, which can be no labels"),
+    "one label": (["a"] * 200, "x has one label only, so the information is 0 or undefined"),
+    "a label each": ([f"{i}" for i in range(200)], "x: as many classes as there are samples (200 rows)"),
+    "no label": (
+        ["a", None] * 100,
+        "x has 100 missing labels, the first in row 1; pass missing='drop' to drop such rows",
+    ),
+    "half a label": ([["a", "b"], [None, "b"]] * 100, "x has 100 missing labels, the first in row 1"),
 }
 
 
@@ -234,15 +228,33 @@ def test_faults_are_named(xy, fault):
         value(x, xy[1])
 
 
-def test_pyarrow_dictionary(xy):
-    pa = pytest.importorskip("pyarrow")
-    with pytest.raises(ValueError, match=r"^x is categorical"):
-        value(pa.array(["a", "b"] * 100).dictionary_encode(), xy[1])
+NOT_NUMBERS = {
+    "strings": (["a", "b"] * 100, "holds strings"),
+    "bytes": (np.array([b"a", b"b"] * 100), "holds strings"),
+    "booleans": (np.arange(200) % 2 == 0, "holds booleans"),
+    "objects": (pd.Series([(1,), None] * 100), "holds values of type tuple"),
+    "complex objects": ([1j, None] * 100, "holds values of type complex"),
+    "dates": (np.zeros(200, "M8[s]"), "holds values of dtype datetime64[s]"),
+    "pandas categorical": (pd.Series([1, 2] * 100, dtype="category"), "is categorical"),
+    "pandas strings": (pd.Series(["a", None] * 100), "holds strings"),
+    "polars categorical": (pl.Series(["a", "b"] * 100, dtype=pl.Categorical), "is categorical"),
+    "polars booleans": (pl.Series([True, None] * 100), "holds booleans"),
+    "a table": (pd.DataFrame({"p": [1.0] * 200, "q": ["a"] * 200}), "column 'q' holds strings"),
+}
 
 
-def test_strings_are_an_error_when_neither_side_is_discrete(xy):
-    with pytest.raises(ValueError, match=r"^y holds strings"):
-        value(xy[0], ["a", "b"] * 100, discrete="neither")
+@pytest.mark.parametrize("kind", NOT_NUMBERS)
+def test_what_only_numbers_can_be(xy, kind):
+    data, what = NOT_NUMBERS[kind]
+    message = rf"^[xyX] {re.escape(what)}; only numbers can be continuous$"
+    for call in (
+        lambda: value(xy[0], data, discrete="neither"),
+        lambda: fg.entropy(data, **QUICK),
+        lambda: fg.kl_divergence(xy[0], data, **QUICK),
+        lambda: fg.GaussianMixture(rng=0).fit(data),
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
 
 
 def test_one_array_needs_two_columns(xy):
@@ -375,7 +387,7 @@ BAD_KEYWORDS = {
     "threads": [0, -1, 1.5],
     "executor": [4],
     "progress": ["bar", None],
-    "discrete": ["z", 3, ("x", "q")],
+    "discrete": ["z", 3, ("x", "q"), ("both",)],
 }
 
 
@@ -414,9 +426,6 @@ def test_seeds():
 @pytest.mark.parametrize(
     ("keywords", "works"),
     [
-        ({"given": [1.0]}, "GaussianMixture.mutual_information"),
-        ({"discrete": "y"}, "continuous x and y are"),
-        ({"discrete": ("x", "given")}, "continuous x and y are"),
         ({"groups": [1]}, "independent of each other are"),
         ({"family": "student"}, "family='gaussian' is"),
         ({"integral": "data"}, "integral='model' is"),

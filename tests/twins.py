@@ -8,6 +8,14 @@ from scipy.special import logsumexp, ndtri
 
 from fastgmmmi import _core
 
+# ---- calls of the core -----------------------------------------------------------------------------------------------
+
+
+def pair(x, y, weights=None):
+    """Two continuous variables as the core takes them: quantity, variables and weights."""
+    return _core.QUANTITIES["information"], ((x, None, 0), (y, None, 0), (None, None, 0)), weights
+
+
 # ---- instructions of the processor -----------------------------------------------------------------------------------
 
 

@@ -39,7 +39,10 @@ extern "C" {
     X(ERROR_COLLINEAR, 10, "a column is a linear function of the others, so mutual information is infinite or undefined")                                              \
     X(ERROR_NOT_POSITIVE_DEFINITE, 11, "a covariance matrix is not positive definite")                                                                                 \
     X(ERROR_COLUMNS, 12, "column numbers must be distinct and within the mixture's dimension")                                                                         \
-    X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library")
+    X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library")                                                                        \
+    X(ERROR_ONE_CLASS, 14, "a discrete variable has one label only, so its information is zero or undefined") \
+    X(ERROR_LABELS, 15, "labels must be at least 0 and below n_classes") \
+    X(ERROR_TOO_MANY_CLASSES, 16, "as many classes as samples, so nothing can be learned about any of them")
 
 typedef enum fgm_status {
 #define FGM_STATUS_ENUM(name, code, text) FGM_##name = code,
@@ -177,6 +180,18 @@ int fgm_mixture_mutual_information(int32_t n_components, int32_t d,
                                    const int32_t *given_columns, int32_t n_given,
                                    double tol, uint64_t seed, double *value, double *error);
 
+/* Kullback-Leibler divergence KL(p || q) of two mixtures over the same variables. Never below zero. */
+int fgm_kl_divergence(int32_t d,
+                      int32_t n_components_p,
+                      const double *weights_p,     /* (K_p) */
+                      const double *means_p,       /* (K_p, d) */
+                      const double *covariances_p, /* (K_p, d, d) */
+                      int32_t n_components_q,
+                      const double *weights_q,     /* (K_q) */
+                      const double *means_q,       /* (K_q, d) */
+                      const double *covariances_q, /* (K_q, d, d) */
+                      double tol, uint64_t seed, double *value, double *error);
+
 /* ---- Fit ------------------------------------------------------------------------------------------------------------------- */
 
 /* Outcome of fgm_fit. Set size; each pointer may be NULL. Arrays hold max_components (or n_components where it is fixed) components. */
@@ -201,16 +216,19 @@ int fgm_fit(const double *X,             /* (n, d) */
 
 /* ---- The whole job ----------------------------------------------------------------------------------------------------------- */
 
-/* Outcome of fgm_mutual_information. Set size; each pointer may be NULL. d = dx + dy, columns of x first. */
+/* Outcome of a job. Set size; each pointer may be NULL. d is the number of columns of all variables together, in the order x, y, given.
+ *
+ * Where variables are discrete there is one mixture of the continuous columns for each class, that is, each combination of labels that occurs. The
+ * parameters of all classes stand one after the other: K is the number of components of all of them, and weights add up to 1 in each class. */
 typedef struct fgm_result {
     size_t size;                /* sizeof(fgm_result) */
     double value;               /* bias-corrected estimate; plug_in where n_bootstrap = 0 */
     double standard_error;      /* NaN where n_bootstrap = 0 */
-    double plug_in;             /* MI of the mixture fitted to all the data */
+    double plug_in;             /* of the mixtures fitted to all the data */
     double integration_error;   /* of plug_in's integral */
     double acceleration;        /* of the BCa interval: skewness of the pointwise log ratio / (6 sqrt(n)) */
-    double log_likelihood;      /* mean per sample in the transformed coordinates */
-    int32_t n_components;
+    double log_likelihood;      /* mean per sample of the continuous columns given the class, in the transformed coordinates */
+    int32_t n_components;       /* K */
     int32_t converged;
     int32_t n_iter;
     int32_t n_failed;           /* replicates that could not be fitted: NaN in bootstrap */
@@ -218,25 +236,85 @@ typedef struct fgm_result {
     int32_t fault_column;       /* column that an error is about, or -1 */
     int32_t diverging;          /* 1: the estimate kept growing with the number of components: y looks like a function of x */
     int32_t reserved;
-    double *bootstrap;          /* (n_bootstrap): MI of each replicate */
+    double *bootstrap;          /* (n_bootstrap): estimate of each replicate */
     double *centres;            /* (n_bootstrap): what the bias correction takes from each replicate, see fgm_finish */
-    double *scores;             /* (max_components) */
+    double *scores;             /* (n_classes, max_components) */
     double *weights;            /* (K) */
     double *means;              /* (K, d) in transformed coordinates */
     double *covariances;        /* (K, d, d) */
     double *location;           /* (d): transformed = (data - location) / scale, before normal scores are taken */
     double *scale;              /* (d) */
     double *resolution;         /* (d): spacing of rounded data in its own units, 0 where none was found */
+    double smaller_entropy;     /* where x and y are discrete: the smaller of H(x | given), H(y | given) in the table; else NaN */
+    int32_t n_classes;          /* 1 where no variable is discrete */
+    int32_t n_small_classes;    /* classes of fewer than 2 (d + 2) rows, which share one covariance */
+    int32_t fault_variable;     /* 0 x, 1 y, 2 given: variable whose labels an error is about, or -1 */
+    int32_t reserved_2;
+    int32_t *class_labels;      /* (n_classes, 3): labels of x, y and given; 0 where a variable has none */
+    double *class_probabilities; /* (n_classes) */
+    int32_t *class_components;  /* (n_classes) */
 } fgm_result;
 
-/* MI between the columns of x and those of y: fit, bias correction and error bar by bootstrap. */
+/* A variable: continuous columns, labels, or both. All zero where it is absent. */
+typedef struct fgm_variable {
+    const double *values;       /* (n, d), or NULL where d = 0 */
+    const int32_t *labels;      /* (n): 0 .. n_classes-1, or NULL */
+    int32_t d;
+    int32_t n_classes;          /* labels that may occur */
+} fgm_variable;
+
+/* What is to be estimated. */
+typedef enum fgm_quantity {
+    FGM_QUANTITY_INFORMATION = 0,      /* I(x; y | given); given may be absent */
+    FGM_QUANTITY_ENTROPY = 1,          /* differential entropy of the columns of x, in their own units */
+    FGM_QUANTITY_DIVERGENCE = 2,       /* KL(p || q): x holds the rows of both samples, y labels them 0 (p) and 1 (q) */
+    FGM_QUANTITY_PAIRED_DIVERGENCE = 3 /* the same; rows i and i + n/2 belong together and are resampled together */
+} fgm_quantity;
+
+typedef struct fgm_data {
+    size_t size;                 /* sizeof(fgm_data) */
+    int64_t n;
+    fgm_variable x, y, given;
+    const double *sample_weight; /* (n) or NULL */
+    int32_t quantity;            /* fgm_quantity */
+    int32_t reserved;            /* 0 */
+} fgm_data;
+
+/* The most classes and components that a result can hold, to size its arrays. */
+int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components);
+
+/* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by Miller (1955). */
+int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result);
+
+/* Replicates first .. first+count-1 of the same job, given the mixtures fitted to all the data: any range, any process, same bits. */
+int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed,
+                          const int32_t *class_components, /* (n_classes) */
+                          const double *weights,           /* (K) */
+                          const double *means,             /* (K, d) in transformed coordinates */
+                          const double *covariances,       /* (K, d, d) */
+                          int64_t first, int64_t count,
+                          double *bootstrap,               /* (count) */
+                          double *centres);                /* (count) */
+
+/* At each row of data in transformed coordinates: log p(x,y|z) / (p(x|z) p(y|z)), -log p(x), or log p(x) / q(x). Labels that the fit has not seen,
+ * or that are below 0, have probability 0: -infinity. */
+int fgm_pointwise(const fgm_data *data, int32_t n_classes,
+                  const int32_t *class_labels,         /* (n_classes, 3) */
+                  const double *class_probabilities,   /* (n_classes) */
+                  const int32_t *class_components,     /* (n_classes) */
+                  const double *weights,               /* (K) */
+                  const double *means,                 /* (K, d) */
+                  const double *covariances,           /* (K, d, d) */
+                  double *out);                        /* (n) */
+
+/* fgm_information of two continuous variables. */
 int fgm_mutual_information(const double *x,             /* (n, dx) */
                            const double *y,             /* (n, dy) */
                            int64_t n, int32_t dx, int32_t dy,
                            const double *sample_weight, /* (n) or NULL */
                            const fgm_options *options, uint64_t seed, fgm_result *result);
 
-/* Replicates first .. first+count-1 of the same job, given the mixture fitted to all the data: any range, any process, same bits. */
+/* fgm_information_range of the same. */
 int fgm_bootstrap_range(const double *x,             /* (n, dx) */
                         const double *y,             /* (n, dy) */
                         int64_t n, int32_t dx, int32_t dy,

@@ -27,10 +27,12 @@ typedef struct problem {
 static volatile int64_t nothing_done = 0;
 
 static void pose(problem *p, fgm_options options, const double *weights) {
-    int32_t fault;
+    fgm_fault fault;
     p->X = draw_d5(N, 3);
     p->options = options;
-    if (fgm_prepare(&p->prepared, p->X, NULL, N, 2, 0, weights, &p->options, 5, &fault) != FGM_OK) abort();
+    fgm_data data = {.size = sizeof data, .n = N, .x = {.values = p->X, .d = 2}, .sample_weight = weights, .quantity = FGM_QUANTITY_ENTROPY};
+    if (fgm_prepare(&p->prepared, &data, &p->options, 5, &fault) != FGM_OK) abort();
+    fgm_class_settings(&p->prepared, 0, &p->prepared.settings);
     if (fgm_fitter_create(&p->fitter, MOST, 2) != FGM_OK) abort();
     p->training = fgm_training_of(p->prepared.samples);
     p->monitor = fgm_monitor_start(&p->options, &nothing_done, 0, 1);

@@ -194,7 +194,12 @@ static void test_marginal_and_conditional(void) {
         double whole = plain_log_density(&p, x), parts = plain_log_density(&marginal, fixed) + plain_log_density(&conditional, rest);
         check(fabs(whole - parts) <= 1e-12 * (1.0 + fabs(whole)), "marginal times conditional, d=%d: %.15g, should be %.15g", d, parts, whole);
         fgm_mixture inside = mixture_of(&p), taken_columns;
-        check_status(fgm_mixture_marginal(&taken_columns, &inside, columns, n_columns), FGM_OK, "marginal of a mixture");
+        check_status(fgm_mixture_allocate(&taken_columns, 3, n_columns), FGM_OK, "memory");
+        for (int k = 0; k < 3; ++k) {
+            check_status(fgm_mixture_take_columns(&inside, k, columns, n_columns, taken_columns.means + k * n_columns,
+                                                  taken_columns.factors + k * FGM_TRIANGLE(n_columns)),
+                         FGM_OK, "marginal of a mixture");
+        }
         double covariance[64], worst = 0.0;
         fgm_mixture_covariance(&taken_columns, 2, covariance);
         for (int i = 0; i < n_columns * n_columns; ++i) {
