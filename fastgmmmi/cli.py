@@ -92,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     both = "names or numbers from 0; default: the columns that --{} does not name, or all against all"
     matrix.add_argument("--rows", nargs="+", metavar="A", help=both.format("columns"))
     matrix.add_argument("--columns", nargs="+", metavar="C", help=both.format("rows"))
+    matrix.add_argument("--discrete", nargs="+", metavar="A", help="names of columns of numbers that are class labels")
     matrix.add_argument("--csv", metavar="OUT.csv", help="write a line per pair")
     _add_common(matrix)
     matrix.set_defaults(run=_run_matrix)
@@ -203,6 +204,7 @@ def _run_matrix(options: argparse.Namespace) -> None:
         m = mutual_information_matrix(
             _table([column.name for column in rows], rows),
             _table([column.name for column in columns], columns),
+            discrete=options.discrete,
             n_bootstrap=options.bootstrap,
             units=options.units,
             missing="drop",

@@ -137,12 +137,11 @@ def _score(
     if len(named_columns("y", y)) != 1:
         raise ValueError(f"y must be one column, (n,), got shape {np.shape(y)}")
     flags = [*_mask(discrete_features, p), discrete_target]
-    table = read_table(X, y, flags, None, "drop", arguments=("X", "y"))
-    for variable in table.variables():
+    table, unsure = read_table(X, y, flags, None, "drop", arguments=("X", "y"))
+    for variable in (*table.rows.values(), *table.columns.values()):
         complete(variable)
-    if isinstance(discrete_features, str):
-        for message in table.discrete_looks():
-            warnings.warn(message, UserWarning, stacklevel=3)
+    for message in unsure.discrete_looks("discrete_features changes and False there confirms"):
+        warnings.warn(message, UserWarning, stacklevel=3)
     target = table.columns[0]
     constant = {i for i in range(p) if is_constant(table.rows[i]) or is_constant(target)}
     pairs = [(i, 0) for i in range(p) if i not in constant]

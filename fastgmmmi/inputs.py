@@ -116,11 +116,13 @@ class Samples(NamedTuple):
             rows = count(int(np.count_nonzero(self.sample_weight)), "row") + " with positive weight"
         return from_core(error, arguments, labels, rows)
 
-    def discrete_looks(self) -> list[str]:
+    def discrete_looks(
+        self, advice: str = "discrete='x', 'y' or 'given' changes and discrete='neither' confirms"
+    ) -> list[str]:
         """Describe each column that takes few distinct values, each of them often."""
         return [
             f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
-            "continuous, which discrete='x', 'y' or 'given' changes and discrete='neither' confirms"
+            f"continuous, which {advice}"
             for variable in self.variables
             for j in range(variable.d)
             if (n_values := _few_values(variable.values[:, j])) > 1

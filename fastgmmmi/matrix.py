@@ -68,14 +68,6 @@ class Table(NamedTuple):
         rows, columns = (sorted(set(numbers)) for numbers in zip(*pairs, strict=True))
         return self._replace(rows={i: self.rows[i] for i in rows}, columns={j: self.columns[j] for j in columns})
 
-    def variables(self) -> list[Variable]:
-        """Give every column once."""
-        return [*self.rows.values(), *(() if self.symmetric else self.columns.values())]
-
-    def discrete_looks(self) -> list[str]:
-        """Describe each column that takes few distinct values, each of them often."""
-        return Samples(tuple(self.variables()), None, 0).discrete_looks()
-
     def label(self, pair: Pair) -> str:
         """Name a pair in messages."""
         i, j = pair
@@ -662,8 +654,8 @@ def mutual_information_matrix(
         executor=executor,
         progress=progress,
     )
-    table = read_table(X, Y, discrete, sample_weight, missing)
-    looks = table.discrete_looks()
+    table, unsure = read_table(X, Y, discrete, sample_weight, missing)
+    looks = unsure.discrete_looks("naming it in discrete changes and False in a mask confirms")
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     pairs = table.pairs()
@@ -686,8 +678,8 @@ def read_table(
     sample_weight: object,
     missing: str,
     arguments: tuple[str, str] = ("X", "Y"),
-) -> Table:
-    """Read and check every column of X and of Y, once; Y=None stands for X."""
+) -> tuple[Table, Samples]:
+    """Read and check every column of X and of Y, once; Y=None stands for X. Give, too, those whose dtype decided."""
     named = [(arguments[0], name, values) for name, values in named_columns(arguments[0], X)]
     p = len(named)
     if Y is not None:
@@ -706,7 +698,9 @@ def read_table(
             samples((variable,), sample_weight, missing)  # raises where something is wrong
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     other_names = names[:p] if Y is None else names[p:]
-    return Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
+    table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
+    unsure = tuple(variable for variable, flag in zip(variables, flags, strict=True) if flag is None)
+    return table, Samples(unsure, None, 0)
 
 
 def _mask(discrete: str | Sequence[object] | None, names: Sequence[object]) -> list[bool | None]:

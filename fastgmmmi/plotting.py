@@ -105,13 +105,16 @@ def _draw_classes(result: MIResult, ax: Axes) -> None:
     arguments[scalar] = reach
     mapped = result.transform(*arguments)[scalar]
     slope = np.gradient(mapped, reach)
-    colours = pyplot.get_cmap("turbo")(np.linspace(0.08, 0.92, len(models)))
+    if len(models) <= 10:
+        colours = [f"C{place}" for place in range(len(models))]
+    else:
+        colours = list(pyplot.get_cmap("turbo")(np.linspace(0.08, 0.92, len(models))))
     for (label, model), colour in zip(models.items(), colours, strict=True):
         ax.plot(reach, np.exp(model.log_density(mapped[:, None])) * slope, color=colour, label=str(label))
     ax.set(xlabel=_name(result, scalar), ylabel="density within each class", xlim=reach[[0, -1]])
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, (1.2 + 0.08 * math.ceil(len(models) / 4)) * ax.get_ylim()[1])  # room for the legend
     if len(models) <= _MOST_CLASSES:
-        ax.legend(title=_name(result, 1 - scalar), fontsize="small", framealpha=0.9)
+        ax.legend(title=_name(result, 1 - scalar), loc="upper center", ncols=4, fontsize="small", framealpha=0.9)
     ax.set_title(f"{count(result.n_samples, 'sample')}, {count(len(models), 'class', 'classes')}", fontsize="medium")
 
 

@@ -225,6 +225,23 @@ def test_matrix_of_everything(run, three):
     assert err.splitlines()[0].startswith("fastgmmmi: warning: p and flat: X column 'flat' is constant")
 
 
+def test_matrix_of_labels(run):
+    arguments = ("--rows", "species", "year", "--columns", "sex", "body_mass_g", "--discrete", "year")
+    status, out, err = run("matrix", PENGUINS, *arguments, *QUICK)
+    data = pd.read_csv(PENGUINS)
+    m = fg.mutual_information_matrix(
+        data[["species", "year"]],
+        data[["sex", "body_mass_g"]],
+        discrete=["year"],
+        missing="drop",
+        n_bootstrap=5,
+        rng=0,
+    )
+    assert (status, err) == (0, "")
+    assert out.splitlines()[2].split(maxsplit=2) == ["year", "sex", m.results[1, 0].amount()]
+    assert "rows dropped        up to 11 in a pair (missing values)" in out
+
+
 @pytest.mark.parametrize(("side", "shape"), [("--rows", (1, 3)), ("--columns", (3, 1))])
 def test_one_side_goes_against_the_rest(run, three, side, shape):
     _, out, _ = run("matrix", three[0], side, "q", *QUICK, "--json")

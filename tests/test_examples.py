@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from to_come import needs_discrete, needs_given
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -28,7 +27,6 @@ def run(tmp_path):
     return run
 
 
-@needs_discrete
 @pytest.mark.slow
 def test_network(run, tmp_path):
     out = run("network.py", "units.png")
@@ -37,7 +35,6 @@ def test_network(run, tmp_path):
     assert "The ink is known best by unit" in out
 
 
-@needs_discrete
 @pytest.mark.slow
 def test_features(run):
     out = run("features.py")
@@ -45,7 +42,6 @@ def test_features(run):
     assert "leads" in out
 
 
-@needs_given
 @pytest.mark.slow
 def test_conditional(run):
     out = run("conditional.py")

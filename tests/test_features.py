@@ -8,7 +8,6 @@ import pytest
 from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
-from to_come import needs_discrete
 
 import fastgmmmi as fg
 
@@ -43,7 +42,6 @@ def test_pipeline(data):
     assert model.predict(X).shape == (300,)
 
 
-@needs_discrete
 @pytest.mark.parametrize("kind", [int, str, bool])
 def test_classes(data, kind):
     X, y = data
@@ -55,7 +53,6 @@ def test_classes(data, kind):
     assert scores[1] == r.value
 
 
-@needs_discrete
 def test_discrete_features(data):
     X, y = data
     X = X.copy()

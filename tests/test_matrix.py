@@ -15,7 +15,6 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from to_come import needs_discrete
 
 import fastgmmmi as fg
 from fastgmmmi import matrix as matrix_module
@@ -238,11 +237,14 @@ def test_faults_of_arguments(X, Y, keywords, message):
 
 def test_warnings_come_once(X):
     steps = np.arange(150) % 3
-    with pytest.warns(UserWarning, match=r"^X column 1 takes only 3 distinct values") as caught:
-        m = fg.mutual_information_matrix(np.column_stack([X[:, 0], steps, X[:, 1]]), n_components=1, n_bootstrap=0)
+    columns = np.column_stack([X[:, 0], steps, X[:, 1]])
+    with pytest.warns(UserWarning, match=r"^X column 1 takes only 3 distinct values.*naming it in discrete") as caught:
+        m = fg.mutual_information_matrix(columns, n_components=1, n_bootstrap=0)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert m.warnings == (str(caught[0].message),)
+    confirmed = fg.mutual_information_matrix(columns, discrete=[None, False, None], n_components=1, n_bootstrap=0)
+    assert confirmed.warnings == ()
     with pytest.warns(fg.ConvergenceWarning, match=r"^3 pairs, the first 0 and 1: the fit stopped"):
         m = fg.mutual_information_matrix(X[:, :3], n_components=4, max_iter=1, n_bootstrap=0, rng=0)
     assert len(m.warnings) == 1
@@ -253,7 +255,6 @@ def test_warnings_come_once(X):
 # ---- discrete columns ------------------------------------------------------------------------------------------------
 
 
-@needs_discrete
 def test_mixed_columns(X):
     labels = np.where(X[:, 0] > 0, "high", "low")
     codes = (X[:, 1] > 0) + 0
@@ -264,9 +265,46 @@ def test_mixed_columns(X):
     assert m.results[0, 2] == fg.mutual_information(x, labels, **QUICK)
     assert m.results[1, 2] == fg.mutual_information(codes, labels, discrete="both", **QUICK)
     assert fg.mutual_information_matrix(frame, discrete=[False, True, True], **QUICK) == m
+    assert fg.mutual_information_matrix(frame, discrete=[None, True, None], executor=Here(), **QUICK) == m
 
 
-@needs_discrete
+def test_discrete_columns_on_both_sides(X):
+    codes = (X[:, 1] > 0) + 0
+    r = fg.mutual_information(X[:, 0], codes, discrete="y", **QUICK)
+    for discrete in ([False, True], ["code"]):
+        m = fg.mutual_information_matrix({"x": X[:, 0]}, {"code": codes}, discrete=discrete, **QUICK)
+        assert m.results[0, 0] == r
+    m = fg.mutual_information_matrix({"code": codes}, {"x": X[:, 0], "code": codes}, discrete="code", **QUICK)
+    assert m.results[0, 1].value == pytest.approx(np.log(2), abs=0.01)
+
+
+def test_labels_survive_a_file(X, tmp_path):
+    labels = pd.Categorical(np.where(X[:, 0] > 0, "high", "low"))
+    m = fg.mutual_information_matrix({"x": X[:, 0], "label": labels, "flag": X[:, 1] > 0}, **QUICK)
+    m.save(tmp_path / "m")
+    loaded = fg.MIMatrix.load(tmp_path / "m")
+    assert loaded == m
+    for pair in ((0, 1), (1, 2)):
+        assert loaded.results[pair] == m.results[pair]
+    x, y = [0.1, 0.2], ["low", "high"]
+    assert np.array_equal(loaded.results[0, 1].pointwise(x, y), m.results[0, 1].pointwise(x, y))
+    with pytest.raises(
+        ValueError, match=r"^the result was loaded from a file, which does not hold the data; pass x and y$"
+    ):
+        loaded.results[0, 1].pointwise()
+
+
+def test_faults_of_labels(X):
+    labels = np.where(X[:, 0] > 0, "high", None)
+    m = fg.mutual_information_matrix({"x": X[:, 1], "label": labels, "z": X[:, 2]}, missing="drop", **QUICK)
+    assert m.errors[0, 1].startswith("X column 'label' has one label only")
+    assert m.errors[0, 2] is None
+    with pytest.raises(ValueError, match=r"^X column 'label' has \d+ missing labels, the first in row"):
+        fg.mutual_information_matrix({"x": X[:, 1], "label": labels}, **QUICK)
+    nothing = fg.mutual_information_matrix({"x": X[:, 1], "label": [None] * 150}, missing="drop", **QUICK)
+    assert nothing.errors[0, 1].startswith("no row is without NaN")
+
+
 def test_replicates_of_labels_are_paired_too(X):
     """The error of the gap of a column and its noisy copy is far below that of independent estimates."""
     labels = np.where(X[:, 0] > 0, "high", "low")
@@ -276,7 +314,6 @@ def test_replicates_of_labels_are_paired_too(X):
     assert m.information_gap().standard_error[0] < 0.5 * np.hypot(*m.standard_errors[0])
 
 
-@needs_discrete
 def test_strings_that_are_to_be_continuous(X):
     with pytest.raises(ValueError, match="labels"):
         fg.mutual_information_matrix(pd.DataFrame({"x": X[:, 0], "labels": "a"}), discrete=[False, False], **QUICK)

@@ -8,7 +8,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from to_come import needs_discrete
 
 import fastgmmmi as fg
 
@@ -118,7 +117,6 @@ def test_other_marginals(xy, marginals):
     assert len(ax.collections[1].get_paths()) == 4
 
 
-@needs_discrete
 def test_classes(xy):
     labels = np.where(xy[1] > 0, "high", "low")
     for x, y in ((xy[0], labels), (labels, xy[0])):
@@ -128,7 +126,25 @@ def test_classes(xy):
             assert np.trapezoid(line.get_ydata(), line.get_xdata()) == pytest.approx(1, abs=0.05)
 
 
-@needs_discrete
+@pytest.mark.parametrize("n_classes", [4, 12, 20])
+def test_many_classes(n_classes):
+    codes = np.arange(600) % n_classes
+    x = pd.Series(codes + np.random.default_rng(0).normal(size=600), name="length")
+    y = pd.Series(codes, name="kind")
+    ax = fg.mutual_information(x, y, discrete="y", **QUICK).plot()[0]
+    assert ax.get_xlabel() == "length"
+    assert len(ax.lines) == n_classes
+    assert (ax.get_legend() is None) == (n_classes == 20)
+    assert len({tuple(line.get_color()) for line in ax.lines}) == n_classes
+
+
+def test_given_has_the_bootstrap_alone(xy):
+    ax = fg.mutual_information(*xy, given=xy[0] ** 2, **QUICK).plot()
+    assert ax.get_xlabel() == "conditional mutual information (nats)"
+    assert fg.entropy(xy[0], **QUICK).plot().get_xlabel() == "entropy (nats)"
+    assert fg.kl_divergence(*xy, **QUICK).plot().get_xlabel() == "divergence (nats)"
+
+
 def test_two_discrete_sides_have_the_bootstrap_alone(xy):
     ax = fg.mutual_information(*(values > 0 for values in xy), **QUICK).plot()
     assert ax.get_xlabel() == "mutual information (nats)"

@@ -92,10 +92,12 @@ def test_readme_has_its_two_commands():
     assert setups == [(".", "fastgmmmi"), ("'.[test]'", "pytest")]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.S))
-def test_readme_example_runs(block, capsys):
-    exec(compile(block, "README.md", "exec"), {})
-    assert capsys.readouterr().out
+def test_readme_examples_run_one_after_the_other(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(compile(block, "README.md", "exec"), names)
+        assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):]+)\)", README))
