@@ -19,7 +19,7 @@ import numpy as np
 
 from . import files, information, parallel
 from .errors import count
-from .inputs import Samples, Variable, column, named_columns, samples
+from .inputs import Samples, Variable, column, named_columns, samples, variable
 from .results import UNITS, MIResult, from_core, plain
 
 if TYPE_CHECKING:
@@ -423,7 +423,7 @@ class MIMatrix:
             errors[i, j] = text
         layouts = [tuple((name, kind, tuple(shape)) for name, kind, shape in lines) for lines in header["layouts"]]
         kinds = [layouts[kind] for kind in arrays["kinds"].tolist()]
-        parts = np.split(arrays["numbers"], np.cumsum([_size(layout) for layout in kinds])[:-1])
+        parts = np.split(arrays["numbers"], np.cumsum([_size(layout) for layout in kinds]))  # the last one is empty
         pairs = map(tuple, arrays["pairs"].tolist())
         rows, columns = tuple(header["row_names"]), tuple(header["column_names"])
         return cls(
@@ -433,7 +433,7 @@ class MIMatrix:
             errors=_read_only(errors),
             row_names=rows,
             column_names=columns,
-            _numbers=dict(zip(pairs, zip(kinds, parts, strict=False), strict=False)),
+            _numbers=dict(zip(pairs, zip(kinds, parts[:-1], strict=True), strict=True)),
             _table=Table(
                 dict(enumerate(starmap(_without_data, zip(rows, header["row_labels"], strict=True)))),
                 dict(enumerate(starmap(_without_data, zip(columns, header["column_labels"], strict=True)))),
@@ -477,8 +477,7 @@ class _Results:
 
     def __getitem__(self, pair: Pair) -> MIResult:
         m = self._matrix
-        numbers = np.arange(m.values.size).reshape(m.values.shape)
-        i, j = divmod(int(numbers[pair]), m.values.shape[1])  # checks bounds, and counts from the end as arrays do
+        i, j = (range(length)[place] for place, length in zip(pair, m.values.shape, strict=True))
         if m.symmetric and i > j:
             i, j = j, i
         if (i, j) not in m._numbers:
@@ -690,16 +689,16 @@ def read_table(
     flags = _mask(discrete, names)
     variables = [column(*parts, flag) for parts, flag in zip(named, flags, strict=True)]
     rows, others = variables[:p], variables[:p] if Y is None else variables[p:]
-    for variable in variables:
-        if len(variable.values) != len(rows[0].values):
-            found = count(len(variable.values), "row")
-            raise ValueError(f"{variable.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
-        if missing == "raise" or not variable.missing.all():
-            samples((variable,), sample_weight, missing)  # raises where something is wrong
-    weight = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    for each in variables:
+        if len(each.values) != len(rows[0].values):
+            found = count(len(each.values), "row")
+            raise ValueError(f"{each.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
+        if missing == "raise" or not each.missing.all():
+            samples((each,), sample_weight, missing)  # raises where something is wrong
+    weight = None if sample_weight is None else variable("sample_weight", sample_weight).values
     other_names = names[:p] if Y is None else names[p:]
     table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
-    unsure = tuple(variable for variable, flag in zip(variables, flags, strict=True) if flag is None)
+    unsure = tuple(each for each, flag in zip(variables, flags, strict=True) if flag is None)
     return table, Samples(unsure, None, 0)
 
 
@@ -731,7 +730,7 @@ def estimate(
     poll: Poll,
 ) -> dict[Pair, Estimate | ValueError]:
     """Compute pairs, on threads or on an executor; a pair that fails gives its error."""
-    estimates: dict[Pair, Estimate | ValueError] = dict.fromkeys(pairs, ValueError())
+    estimates: dict[Pair, Estimate | ValueError] = {}
     layouts: dict[_Layout, _Layout] = {}
 
     def keep(pair: Pair, found: Estimate | ValueError) -> None:
@@ -747,20 +746,18 @@ def estimate(
             threads,
             poll,
         )
-        return estimates
+        return {pair: estimates[pair] for pair in pairs}
 
     def submit(*block: Pair) -> Future[list[Estimate | ValueError]]:
         return executor.submit(_estimate_block, table.part(block), block, options, seed)
 
-    done = 0
     with closing(parallel.completed(submit, _blocks(pairs))) as parts:
         for block, found in parts:
             for pair, one in zip(block, found, strict=True):
                 keep(pair, one)
-            done += len(block)
             if poll is not None:
-                poll(done, len(pairs))
-    return estimates
+                poll(len(estimates), len(pairs))
+    return {pair: estimates[pair] for pair in pairs}
 
 
 def _blocks(pairs: Sequence[Pair]) -> Iterator[tuple[Pair, ...]]:
