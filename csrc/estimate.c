@@ -332,10 +332,11 @@ static void export_model(const fgm_prepared *prepared, const fgm_model *model, f
     bool identity = prepared->settings.options->marginals == FGM_MARGINALS_NONE;
     size_t place = 0, d = (size_t)prepared->d;
     for (int c = 0; c < model->n_classes; ++c) {
+        if (result->class_components) result->class_components[c] = model->mixtures[c].n_components;
+        if (d == 0) continue;
         export_mixture(&model->mixtures[c], identity ? prepared->location : NULL, identity ? prepared->scale : NULL,
                        result->weights ? result->weights + place : NULL, result->means ? result->means + place * d : NULL,
                        result->covariances ? result->covariances + place * d * d : NULL);
-        if (result->class_components) result->class_components[c] = model->mixtures[c].n_components;
         place += (size_t)model->mixtures[c].n_components;
     }
 }
