@@ -231,8 +231,8 @@ class MIMatrix:
         The error is the standard deviation of ``replicate b of one pair - replicate b of the other``. Both are fitted
         to the same resampled rows, since all pairs share one seed, so the error knows how the two estimates move
         together: it is smaller than the errors in quadrature where the two columns carry the same information. Where
-        ``missing="drop"`` left the pairs with different rows, or their labels differ, their replicates are independent,
-        and the error comes out as that quadrature sum.
+        ``missing="drop"`` left the pairs with different rows, their replicates are independent, and the error comes out
+        as that quadrature sum.
 
         The two columns are those that came out on top. Where several are as good, their order is partly luck: the gap
         is never below zero, and one below two errors says no more than that the columns cannot be told apart.

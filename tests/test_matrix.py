@@ -305,13 +305,15 @@ def test_faults_of_labels(X):
     assert nothing.errors[0, 1].startswith("no row is without NaN")
 
 
-def test_replicates_of_labels_are_paired_too(X):
-    """The error of the gap of a column and its noisy copy is far below that of independent estimates."""
-    labels = np.where(X[:, 0] > 0, "high", "low")
-    columns = np.column_stack([X[:, 0] + X[:, 1], X[:, 0] + X[:, 1] + 0.1 * X[:, 2]])
-    keywords = {"n_bootstrap": 50, "n_components": 1, "rng": 0}
-    m = fg.mutual_information_matrix(labels, columns, **keywords)
-    assert m.information_gap().standard_error[0] < 0.5 * np.hypot(*m.standard_errors[0])
+def test_replicates_are_fitted_to_the_same_rows_whatever_the_labels():
+    """So a column, its noisy copy and its label move together, about a column and about a label."""
+    x, noise, other = np.random.default_rng(0).normal(size=(3, 600))
+    y = x + noise
+    columns = {"y": y, "copy": y + 0.1 * other, "label": np.digitize(y, [-1, 0, 1]).astype(str)}
+    m = fg.mutual_information_matrix({"x": x, "sign": x > 0}, columns, n_components=1, n_bootstrap=100, rng=0)
+    for i in range(2):
+        replicates = [m.results[i, j].bootstrap_distribution for j in range(3)]
+        assert np.corrcoef(replicates).min() > 0.7
 
 
 def test_strings_that_are_to_be_continuous(X):
