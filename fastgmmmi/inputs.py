@@ -336,7 +336,10 @@ def _as_array(label: str, data: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | 
         array = np.asarray(data.data)
         return array, np.broadcast_to(data.mask, array.shape)
     try:
-        return np.asarray(data, dtype=object if _is_categorical(data) else None), None
+        array = np.asarray(data, dtype=object if _is_categorical(data) else None)
+        if isinstance(data, list | tuple) and array.dtype.kind in "US":  # where NaN has become the word
+            array = np.array(data, dtype=object)
+        return array, None
     except ValueError:
         if not isinstance(data, list | tuple):
             raise

@@ -447,6 +447,8 @@ def test_missing_labels_are_raised_or_dropped():
             fg.mutual_information(x, labels, **ONE)
         r = fg.mutual_information(x, labels, missing="drop", **ONE)
         assert (r.n_samples, r.n_dropped) == (98, 2)
+    with pytest.raises(ValueError, match=r"^y has 2 missing labels, the first in row 3"):
+        fg.mutual_information(x, names.tolist(), **ONE)
     masked = np.ma.array(codes, mask=np.arange(100) == 5)
     assert fg.mutual_information(x, masked, discrete="y", missing="drop", **ONE).n_dropped == 1
 
@@ -465,6 +467,12 @@ def test_a_class_of_one_sample():
     assert r.model["single"].means[0] == pytest.approx(place)
     within = np.mean(np.r_[x[codes == 0] - x[codes == 0].mean(), x[codes == 1] - x[codes == 1].mean(), 0] ** 2)
     assert r.model["single"].covariances[0, 0, 0] * r._scale[0] ** 2 == pytest.approx(within * 3 / 4)
+
+
+def test_a_class_that_cannot_bear_the_number_of_components():
+    x, codes = labelled(200, [0.5, 0.5], [0, 1], [1, 2])
+    r = fg.mutual_information([*x, *range(8)], [*NAMES[codes], *["rare"] * 8], n_components=6, n_bootstrap=5, rng=0)
+    assert [r.model[name].n_components for name in ("green", "rare", "red")] == [6, 4, 6]
 
 
 @pytest.mark.parametrize("seed", range(5))

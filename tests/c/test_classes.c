@@ -193,6 +193,25 @@ static void test_small_class(void) {
     for (int i = 0; i < REPLICATES; ++i) check(isfinite(o.bootstrap[i]), "replicate %d", i);
 }
 
+/* A fixed number of components is too many for a class of nine rows, and arrays are as large as foretold. */
+static void test_unbearable_number(void) {
+    table t = draw_table(6);
+    fgm_options options = quick(FGM_MARGINALS_STANDARDIZE);
+    for (int i = 0; i < N; ++i) t.a[i] = i < 9 ? 2 : t.a[i] % 2;
+    fgm_data data = data_of(FGM_QUANTITY_INFORMATION, column(t.x), label(t.a, 3), (fgm_variable){0});
+    options.n_components = 6;
+    int32_t classes, components[3];
+    int64_t most;
+    check_status(fgm_result_sizes(&data, &options, &classes, &most), FGM_OK, "sizes");
+    double *weights = numbers((size_t)most), *means = numbers((size_t)most), *covariances = numbers((size_t)most);
+    fgm_result result = {.size = sizeof result, .weights = weights, .means = means, .covariances = covariances, .class_components = components};
+    check_status(fgm_information(&data, &options, 1, &result), FGM_OK, "six components, or what a class can bear");
+    check(most == 16 && result.n_components == 16 && components[2] == 4, "six, six and four components");
+    free(weights);
+    free(means);
+    free(covariances);
+}
+
 /* KL of two Gaussians: log s + (1 + m^2) / (2 s^2) - 1/2. */
 static void test_divergence_of_mixtures(void) {
     double value, error, one = 1.0, mean_p = 0.0, mean_q = 1.0, s = 1.5, square = s * s;
@@ -254,6 +273,7 @@ int main(void) {
     test_two_continuous_variables();
     test_table();
     test_small_class();
+    test_unbearable_number();
     test_divergence_of_mixtures();
     test_errors();
     return summary();
