@@ -228,7 +228,8 @@ static int fix_numbers(replicate_fit *fit, bool *changed) {
 static int integrate(const replicate_fit *fit, double *value) {
     const fgm_bootstrap *bootstrap = fit->bootstrap;
     double error;
-    FGM_TRY(fgm_integrate_model(&fit->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->seed, value, &error));
+    FGM_TRY(fgm_integrate_model(&fit->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work, bootstrap->seed,
+                                value, &error));
     *value += bootstrap->log_volume;
     return FGM_OK;
 }

@@ -301,7 +301,7 @@ typedef struct fgm_bootstrap {
     const fgm_options *options;
     const fgm_model *model; /* fitted to all the data */
     uint64_t seed;
-    double integration_tol;
+    double integration_tol, integration_work;
     double log_volume;    /* added to each value */
     const double *centre; /* of every replicate where it is not taken from the replicate itself; or NULL */
     int64_t first;
@@ -325,12 +325,14 @@ typedef struct fgm_parts {
 /* Of one mixture. The value is never below zero. */
 int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, double tol, uint64_t seed, double *value, double *error);
 
-/* Of a model: the quantity of the layout. Information and divergence are never below zero. */
-int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, uint64_t seed, double *value, double *error);
+/* Of a model: the quantity of the layout. Information and divergence are never below zero. Lattices of more work than max_work (about a nanosecond
+ * is one) give way to random points. */
+#define FGM_MAX_WORK 3e8
+int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, double max_work, uint64_t seed, double *value, double *error);
 
 int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed, double *value, double *error);
 
-/* Of a table (d = 0): the bias of its information at n samples by Miller (1955), and the smaller of H(x | given) and H(y | given). */
+/* Of a table (d = 0): the bias of its information at n samples by the jackknife, and the smaller of H(x | given) and H(y | given). */
 int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy);
 
 /* What the quantity is the expectation of, at rows of one class. */

@@ -15,6 +15,8 @@
 #define DIVERGING_COMPONENTS 10
 #define DIVERGING_GAIN 0.4 /* nats per sample */
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
+#define REPLICATE_TOL 0.05 /* standard errors */
+#define REPLICATE_WORK 1e7
 #define RESELECT_UP_TO 500 /* samples: above, the number of components hardly adds to the error bar */
 
 void fgm_options_init(fgm_options *options) {
@@ -225,6 +227,10 @@ static int fit_class(void *task_data, int64_t index, int is_caller) {
     if (fgm_is_small_class(fits->prepared, class)) return fit_small_class(fits, class, rows, &monitor);
     fgm_fit_settings settings;
     fgm_class_settings(fits->prepared, class, &settings);
+    fgm_options bearable = *options; /* a fixed number of components, but where a class cannot bear it */
+    int64_t most = rows.n / (rows.d + 1);
+    if (bearable.n_components > most) bearable.n_components = (int32_t)most;
+    settings.options = &bearable;
     fgm_selection selection = {.scores = fits->scores + (size_t)index * (size_t)options->max_components};
     FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fits->seed, class), fits->folds_in_parallel, &monitor, NULL, &selection));
     fits->model.mixtures[class] = selection.mixture;
@@ -295,7 +301,7 @@ static int fit_all(class_fits *fits, const fgm_options *options, uint64_t seed, 
     if (is_table(prepared)) {
         FGM_TRY(fgm_table_statistics(&fits->model, &prepared->layout, (double)prepared->n, &bias, &result->smaller_entropy));
     }
-    FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, integration_tol(options, prepared->d, deviation, prepared->n), seed,
+    FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, integration_tol(options, prepared->d, deviation, prepared->n), FGM_MAX_WORK, seed,
                                 &result->plug_in, &result->integration_error));
     result->plug_in += log_volume(prepared);
     return FGM_OK;
@@ -312,14 +318,19 @@ static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *option
         .model = model,
         .seed = seed,
         .integration_tol = integration_tol(options, prepared->d, deviation, prepared->n),
+        .integration_work = FGM_MAX_WORK,
         .log_volume = log_volume(prepared),
         .first = first,
         .values = values,
         .centres = centres,
         .count = count,
     };
+    if (prepared->d == 3 && prepared->classes.n > 1) { /* many components at once in space: what the error bar needs, in little time */
+        bootstrap.integration_tol = fmax(options->integration_tol, REPLICATE_TOL * deviation / sqrt((double)prepared->n));
+        bootstrap.integration_work = REPLICATE_WORK;
+    }
     if (is_table(prepared)) { /* 2 plug_in - centre is then plug_in - bias */
-        FGM_TRY(fgm_integrate_model(model, &prepared->layout, options->integration_tol, seed, &centre, &error));
+        FGM_TRY(fgm_integrate_model(model, &prepared->layout, options->integration_tol, FGM_MAX_WORK, seed, &centre, &error));
         FGM_TRY(fgm_table_statistics(model, &prepared->layout, effective_samples(prepared->samples), &bias, &entropy));
         centre += bias;
         bootstrap.centre = &centre;

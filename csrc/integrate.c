@@ -211,7 +211,7 @@ static fgm_mixture group_mixture(const term *at, int group) {
 }
 
 /* Every dimension multiplies nodes, so larger parts get more of the tolerance: in proportion to d^2. */
-static int sum_by_lattices(const fgm_terms *terms, double tol, double *value, double *error, bool *affordable) {
+static int sum_by_lattices(const fgm_terms *terms, double tol, double max_work, double *value, double *error, bool *affordable) {
     double shares = 0.0;
     for (int t = 0; t < terms->n_terms; ++t) shares += terms->terms[t].mixture.d * terms->terms[t].mixture.d;
     *value = *error = 0.0;
@@ -222,7 +222,7 @@ static int sum_by_lattices(const fgm_terms *terms, double tol, double *value, do
         for (int g = 0; at->mixture.d > 0 && g < at->n_groups; ++g) {
             fgm_mixture group = group_mixture(at, g);
             double entropy = 0.0, entropy_error = 0.0;
-            FGM_TRY(fgm_lattice_entropy(&group, share * tol, &entropy, &entropy_error, affordable));
+            FGM_TRY(fgm_lattice_entropy(&group, share * tol, max_work, &entropy, &entropy_error, affordable));
             if (!*affordable) return FGM_OK;
             *value += at->coefficient * (at->probabilities[g] * entropy);
             *error += at->probabilities[g] * entropy_error;
@@ -357,9 +357,9 @@ static int sum_by_sampling(fgm_terms *terms, const fgm_model *model, double tol,
     return FGM_OK;
 }
 
-static int evaluate(fgm_terms *terms, const fgm_model *model, double tol, uint64_t seed, double *value, double *error) {
+static int evaluate(fgm_terms *terms, const fgm_model *model, double tol, double max_work, uint64_t seed, double *value, double *error) {
     bool done = false;
-    if (terms->terms[0].mixture.d <= FGM_LATTICE_DIMENSION && needs_nodes(terms)) FGM_TRY(sum_by_lattices(terms, tol, value, error, &done));
+    if (terms->terms[0].mixture.d <= FGM_LATTICE_DIMENSION && needs_nodes(terms)) FGM_TRY(sum_by_lattices(terms, tol, max_work, value, error, &done));
     return done ? FGM_OK : sum_by_sampling(terms, model, tol, seed, value, error);
 }
 
@@ -419,7 +419,7 @@ int fgm_integrate_entropy(const fgm_mixture *mixture, double tol, uint64_t seed,
     double one;
     fgm_model model = model_of(mixture, &one);
     fgm_layout layout = {FGM_QUANTITY_ENTROPY, {mixture->d, 0, 0}};
-    return fgm_integrate_model(&model, &layout, tol, seed, value, error);
+    return fgm_integrate_model(&model, &layout, tol, FGM_MAX_WORK, seed, value, error);
 }
 
 int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, double tol, uint64_t seed, double *value, double *error) {
@@ -429,19 +429,19 @@ int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, doubl
     fgm_model model = model_of(mixture, &one);
     fgm_terms terms;
     int status = add_information(&terms, &model, parts);
-    if (status == FGM_OK) status = evaluate(&terms, &model, tol, seed, value, error);
+    if (status == FGM_OK) status = evaluate(&terms, &model, tol, FGM_MAX_WORK, seed, value, error);
     release_terms(&terms);
     *value = fmax(*value, 0.0);
     return status;
 }
 
-int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, uint64_t seed, double *value, double *error) {
+int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, double max_work, uint64_t seed, double *value, double *error) {
     if (layout->quantity == FGM_QUANTITY_DIVERGENCE || layout->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE) {
         return fgm_integrate_divergence(&model->mixtures[0], &model->mixtures[1], tol, seed, value, error);
     }
     fgm_terms terms;
     int status = add_quantity(&terms, model, layout);
-    if (status == FGM_OK) status = evaluate(&terms, model, tol, seed, value, error);
+    if (status == FGM_OK) status = evaluate(&terms, model, tol, max_work, seed, value, error);
     release_terms(&terms);
     if (layout->quantity == FGM_QUANTITY_INFORMATION) *value = fmax(*value, 0.0);
     return status;
@@ -449,12 +449,25 @@ int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double
 
 /* ---- tables -------------------------------------------------------------------------------------------------------------------------- */
 
+/* Bias of a table's entropy at n samples by the jackknife (Zahl 1977; Paninski 2003): (n - 1) (mean of the entropies without one sample - H). With
+ * counts c and S the sum of c log c, that without a sample of group g is log(n - 1) - (S - c log c + (c - 1) log(c - 1)) / (n - 1). */
+static double jackknife_bias(const term *at, double n) {
+    double sum = 0.0, mean = 0.0;
+    if (n < 2.0) return 0.0; /* one row with nearly all the weight */
+    for (int g = 0; g < at->n_groups; ++g) sum += n * at->probabilities[g] * log(n * at->probabilities[g]);
+    for (int g = 0; g < at->n_groups; ++g) {
+        double count = n * at->probabilities[g], left = count > 1.0 + 1e-9 ? (count - 1.0) * log(count - 1.0) : 0.0;
+        mean += at->probabilities[g] * (log(n - 1.0) - (sum - count * log(count) + left) / (n - 1.0));
+    }
+    return (n - 1.0) * (mean - label_information(at));
+}
+
 int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy) {
     fgm_terms terms;
     int status = add_quantity(&terms, model, layout);
     if (status == FGM_OK) {
         *bias = 0.0;
-        for (int t = 0; t < terms.n_terms; ++t) *bias -= terms.terms[t].coefficient * (terms.terms[t].n_groups - 1) / (2.0 * n);
+        for (int t = 0; t < terms.n_terms; ++t) *bias += terms.terms[t].coefficient * jackknife_bias(&terms.terms[t], n);
         *smaller_entropy = fmin(label_information(&terms.terms[1]), label_information(&terms.terms[2])) - label_information(&terms.terms[3]);
     }
     release_terms(&terms);

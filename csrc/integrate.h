@@ -52,8 +52,8 @@ static inline double fgm_factor_volume(int d, const double *factor /* (d(d+1)/2)
 
 /* ---- entropy by lattices (integrate_entropy.c), up to three dimensions -------------------------------------------------------------- */
 
-/* *affordable is false, and nothing computed, where the widths of components differ so much that the lattices would be too large. */
-int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double *value, double *error, bool *affordable);
+/* *affordable is false, and nothing computed, where there are so many components, or their widths differ so much, that it would be more work. */
+int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double max_work, double *value, double *error, bool *affordable);
 
 /* ---- randomised quasi-Monte Carlo (integrate_random.c): expectations under a mixture, any dimension ---------------------------------- */
 

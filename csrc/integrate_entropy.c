@@ -33,7 +33,6 @@
 #define GROUP_WORK 2000.0
 #define NODE_WORK 8.0
 #define SHARED 0.8
-#define MAX_WORK 3e8
 
 typedef struct plan {
     int d;
@@ -199,12 +198,12 @@ static void add_group(plan *p, int first, int last, double tol, double *value, d
     p->last = last;
     p->constant = -entropy / weight;
     fgm_lattice lattice = group_lattice(p, first, last);
-    fgm_lattice_integrate(&lattice, group_integrand, p, weight, tol, MAX_WORK / (NODE_WORK + last), &integral, &aliasing, p->lattice_work);
+    fgm_lattice_integrate(&lattice, group_integrand, p, weight, tol, FGM_MAX_WORK / (NODE_WORK + last), &integral, &aliasing, p->lattice_work);
     *value -= integral + p->constant * weight;
     *error += aliasing;
 }
 
-static bool integrate_groups(plan *p, double tol, double *value, double *error) {
+static bool integrate_groups(plan *p, double tol, double max_work, double *value, double *error) {
     int n = p->sorted.n_components;
     double total_work = 0.0, tail = 0.03 * tol / n;
     *value = closed_entropy(p, 0);
@@ -220,7 +219,7 @@ static bool integrate_groups(plan *p, double tol, double *value, double *error) 
         first = last;
         total_work += work;
     }
-    if (!(total_work < MAX_WORK)) return false;
+    if (!(total_work < max_work)) return false;
     for (int first = 1; first < n; --n_groups) {
         double left = 0.9 * tol - *error;
         int last = (int)p->ends[first];
@@ -231,12 +230,12 @@ static bool integrate_groups(plan *p, double tol, double *value, double *error) 
     return true;
 }
 
-int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double *value, double *error, bool *affordable) {
+int fgm_lattice_entropy(const fgm_mixture *mixture, double tol, double max_work, double *value, double *error, bool *affordable) {
     plan p;
     FGM_TRY(allocate_plan(&p, mixture->n_components, mixture->d));
     sort_components(&p, mixture);
     fgm_pack(&p.sorted, p.pack);
-    *affordable = integrate_groups(&p, fmax(tol, 1e-13), value, error);
+    *affordable = integrate_groups(&p, fmax(tol, 1e-13), max_work, value, error);
     if (*affordable) *error += rounding_error(&p, *value);
     release_plan(&p);
     return FGM_OK;

@@ -140,8 +140,9 @@ def _score(
     table, unsure = read_table(X, y, flags, None, "drop", arguments=("X", "y"))
     for variable in (*table.rows.values(), *table.columns.values()):
         complete(variable)
-    for message in unsure.discrete_looks("discrete_features changes and False there confirms"):
-        warnings.warn(message, UserWarning, stacklevel=3)
+    for variable in unsure:
+        for look in variable.discrete_looks("name it in discrete_features if it holds labels, or pass False there"):
+            warnings.warn(look, UserWarning, stacklevel=3)
     target = table.columns[0]
     constant = {i for i in range(p) if is_constant(table.rows[i]) or is_constant(target)}
     pairs = [(i, 0) for i in range(p) if i not in constant]

@@ -175,7 +175,7 @@ def mutual_information(
     classes, weighted by their probabilities, which the data give too. A class of fewer than ``2 (d + 2)`` samples, d
     being the number of continuous columns, takes a single Gaussian whose covariance is shrunk towards the one within
     all classes, which counts as d + 2 samples. Where x and y are both discrete, and given discrete or absent, the
-    estimate is that of their table less its bias, ``(cells - 1) / 2n`` of each entropy (Miller 1955).
+    estimate is that of their table less its bias, which the jackknife finds (Zahl 1977, Ecology 58, 907).
 
     Examples
     --------

@@ -54,6 +54,15 @@ class Variable(NamedTuple):
         """Number of continuous columns."""
         return int(self.values.shape[1])
 
+    def discrete_looks(self, advice: str) -> list[str]:
+        """Describe each column that takes few distinct values, each of them often."""
+        return [
+            f"{self.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
+            f"continuous: {advice}"
+            for j in range(self.d)
+            if (n_values := _few_values(self.values[:, j])) > 1
+        ]
+
     @property
     def missing(self) -> NDArray[np.bool_]:
         """Rows that hold NaN or no label."""
@@ -116,16 +125,12 @@ class Samples(NamedTuple):
             rows = count(int(np.count_nonzero(self.sample_weight)), "row") + " with positive weight"
         return from_core(error, arguments, labels, rows)
 
-    def discrete_looks(
-        self, advice: str = "discrete='x', 'y' or 'given' changes and discrete='neither' confirms"
-    ) -> list[str]:
+    def discrete_looks(self) -> list[str]:
         """Describe each column that takes few distinct values, each of them often."""
         return [
-            f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
-            f"continuous, which {advice}"
-            for variable in self.variables
-            for j in range(variable.d)
-            if (n_values := _few_values(variable.values[:, j])) > 1
+            look
+            for role, variable in zip(ROLES, self.variables, strict=False)
+            for look in variable.discrete_looks(f"pass discrete={role!r} if it holds labels, or discrete='neither'")
         ]
 
 
@@ -331,7 +336,10 @@ def _as_array(label: str, data: Any) -> tuple[NDArray[Any], NDArray[np.bool_] | 
         array = np.asarray(data.data)
         return array, np.broadcast_to(data.mask, array.shape)
     try:
-        return np.asarray(data, dtype=object if _is_categorical(data) else None), None
+        array = np.asarray(data, dtype=object if _is_categorical(data) else None)
+        if isinstance(data, list | tuple) and array.dtype.kind in "US":  # where NaN has become the word
+            array = np.array(data, dtype=object)
+        return array, None
     except ValueError:
         if not isinstance(data, list | tuple):
             raise

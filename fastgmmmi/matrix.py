@@ -654,7 +654,8 @@ def mutual_information_matrix(
         progress=progress,
     )
     table, unsure = read_table(X, Y, discrete, sample_weight, missing)
-    looks = unsure.discrete_looks("naming it in discrete changes and False in a mask confirms")
+    advice = "name it in discrete if it holds labels, or pass a mask that says False"
+    looks = [look for each in unsure for look in each.discrete_looks(advice)]
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     pairs = table.pairs()
@@ -677,7 +678,7 @@ def read_table(
     sample_weight: object,
     missing: str,
     arguments: tuple[str, str] = ("X", "Y"),
-) -> tuple[Table, Samples]:
+) -> tuple[Table, list[Variable]]:
     """Read and check every column of X and of Y, once; Y=None stands for X. Give, too, those whose dtype decided."""
     named = [(arguments[0], name, values) for name, values in named_columns(arguments[0], X)]
     p = len(named)
@@ -698,8 +699,7 @@ def read_table(
     weight = None if sample_weight is None else variable("sample_weight", sample_weight).values
     other_names = names[:p] if Y is None else names[p:]
     table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
-    unsure = tuple(each for each, flag in zip(variables, flags, strict=True) if flag is None)
-    return table, Samples(unsure, None, 0)
+    return table, [each for each, flag in zip(variables, flags, strict=True) if flag is None]
 
 
 def _mask(discrete: str | Sequence[object] | None, names: Sequence[object]) -> list[bool | None]:

@@ -57,7 +57,7 @@ class MIResult:
     value : float
         Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates. Where these choose their
         number of components, each counts for this with the mean of two fits: that choice and `n_components`. Where x
-        and y are both discrete it is `plug_in` less the bias of Miller (1955). The value may be below zero.
+        and y are both discrete it is `plug_in` less the bias that the jackknife finds. The value may be below zero.
     standard_error : float or None
         Standard deviation of the bootstrap distribution, in `units`; None where ``n_bootstrap=0``.
     plug_in : float
@@ -165,7 +165,8 @@ class MIResult:
         The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
-        of components (`reselected`), "bca" covers the "normal" interval too. Replicates that failed are left out.
+        of components (`reselected`), and for a table, "bca" covers the "normal" interval too. Replicates that failed
+        are left out.
 
         Examples
         --------
@@ -198,9 +199,9 @@ class MIResult:
             z0 = normal.inv_cdf(below / len(replicates))
             levels = [_bca_level(normal, p, z0, self._acceleration) for p in tails]
             low, high = self.value - mean + np.quantile(replicates, levels)
-            if (
-                self.reselected
-            ):  # the replicates mix several fits, and the shape of a mixture says little of one estimate
+            # Where they choose, replicates mix several fits, and the shape of a mixture says little of one estimate;
+            # quantiles of a hundred replicates of a table cut its tails short.
+            if self.reselected or self.model is None:
                 low = min(low, self.value + normal.inv_cdf(tails[0]) * self.standard_error)
                 high = max(high, self.value + normal.inv_cdf(tails[1]) * self.standard_error)
         return float(low), float(high)

@@ -10,10 +10,18 @@ from scipy import integrate
 from scipy.special import digamma
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
-specification = importlib.util.spec_from_file_location("cases", BENCHMARKS / "cases.py")
-cases = importlib.util.module_from_spec(specification)
-sys.modules["cases"] = cases  # where its dataclasses look for their types
-specification.loader.exec_module(cases)
+
+
+def load(name):
+    """Import a file of benchmarks/."""
+    specification = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # where its dataclasses look for their types
+    specification.loader.exec_module(module)
+    return module
+
+
+cases, class_cases = load("cases"), load("class_cases")
 
 
 @pytest.mark.parametrize("a", [0.3, 0.5, 2])
@@ -81,3 +89,21 @@ def test_log_gamma_has_the_mean_and_variance_of_its_law():
     draws = cases.log_gamma(np.random.default_rng(0), 0.3, 200_000)
     assert draws.mean() == pytest.approx(digamma(0.3), abs=0.04)
     assert draws.var() == pytest.approx(float(polygamma(1, 0.3)), rel=0.03)
+
+
+def class_truth(name):
+    return next(case.truth for case in class_cases.CASES if case.name == name)
+
+
+def test_truths_with_labels_and_conditions():
+    def integrand(x):
+        densities = np.exp(-0.5 * (x - np.array([0, 1])) ** 2) / np.sqrt(2 * np.pi)
+        return np.sum(0.5 * densities * np.log(densities / densities.mean()))
+
+    assert class_truth("2 classes") == pytest.approx(integrate.quad(integrand, -9, 10)[0], abs=1e-7)
+    assert class_truth("10 classes, independent") == pytest.approx(0, abs=1e-9)
+    assert class_truth("chain") == pytest.approx(0, abs=1e-12)
+    assert class_truth("collider") == pytest.approx(0.5 * np.log(4 / 3))
+    table = np.array([[3, 1], [1, 3]]) / 8
+    assert class_truth("2 x 2 labels") == pytest.approx(np.sum(table * np.log(4 * table)))
+    assert class_truth("3 x 3 labels, independent") == pytest.approx(0, abs=1e-12)

@@ -109,6 +109,50 @@ def test_json_holds_the_same_numbers(numbers):
     assert (found["x"], found["y"]) == COLUMNS
 
 
+def test_labels_and_conditions(numbers):
+    data = pd.read_csv(PENGUINS)
+    columns = {name: data[name] for name in (*COLUMNS, "species", "sex", "year")}
+    x, y, species, sex, year = columns.values()
+    quick = {"missing": "drop", "rng": 0, "n_bootstrap": 5}
+    assert numbers(PENGUINS, COLUMNS[0], "species")["value"] == fg.mutual_information(x, species, **quick).value
+    both = numbers(PENGUINS, "species", "sex")
+    assert both["value"] == fg.mutual_information(species, sex, **quick).value
+    assert 0 < both["normalized"] + 0.1 < 1
+    conditional = numbers(PENGUINS, *COLUMNS, "--given", "species")
+    assert conditional["value"] == fg.mutual_information(x, y, given=species, **quick).value
+    assert conditional["given"] == ["species"]
+    several = numbers(PENGUINS, *COLUMNS, "--given", "body_mass_g", "sex")
+    given = data[["body_mass_g", "sex"]]
+    assert several["value"] == fg.mutual_information(x, y, given=given, **quick).value
+    coded = numbers(PENGUINS, COLUMNS[0], "year", "--discrete", "y")
+    assert coded["value"] == fg.mutual_information(x, year, discrete="y", **quick).value
+
+
+def test_lines_of_classes_and_tables(run):
+    _, out, _ = run("mi", PENGUINS, COLUMNS[0], "species", "--bootstrap", "0")
+    assert "classes             3\n" in out
+    _, out, _ = run("mi", PENGUINS, "sex", "species", "--bootstrap", "0")
+    assert "classes             6\n" in out
+    assert "components" not in out
+    _, out, _ = run("mi", PENGUINS, *COLUMNS, "--given", "species", "--bootstrap", "0")
+    assert out.startswith("conditional MI      ")
+
+
+def test_text_among_numbers_is_said(run, tmp_path):
+    """One slip of the pen makes a column of labels, which may not be what was meant."""
+    path = tmp_path / "t.csv"
+    path.write_text("p,q\n" + "".join(f"{i % 7},{i % 3 if i else 'x'}\n" for i in range(60)))
+    _, _, err = run("mi", path, "p", "q", "--discrete", "x", "--bootstrap", "0")
+    assert err.splitlines()[0] == "fastgmmmi: warning: column 'q' is taken as class labels: 'x' is no number"
+
+
+def test_missing_labels_are_dropped(numbers, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("p,q\n" + "".join(f"{i % 11 + i / 100},{('a', 'b', 'NA', '', 'nan')[i % 5]}\n" for i in range(100)))
+    found = numbers(path, "p", "q")
+    assert (found["n_samples"], found["n_dropped"]) == (40, 60)
+
+
 def test_without_error_bar(run, table):
     status, out, _ = run("mi", table, "p", "q", "--bootstrap", "0")
     assert status == 0

@@ -238,7 +238,7 @@ def test_faults_of_arguments(X, Y, keywords, message):
 def test_warnings_come_once(X):
     steps = np.arange(150) % 3
     columns = np.column_stack([X[:, 0], steps, X[:, 1]])
-    with pytest.warns(UserWarning, match=r"^X column 1 takes only 3 distinct values.*naming it in discrete") as caught:
+    with pytest.warns(UserWarning, match=r"^X column 1 takes only 3 distinct values.*name it in discrete") as caught:
         m = fg.mutual_information_matrix(columns, n_components=1, n_bootstrap=0)
     assert len(caught) == 1
     assert caught[0].filename == __file__

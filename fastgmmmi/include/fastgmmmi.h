@@ -283,7 +283,7 @@ typedef struct fgm_data {
 /* The most classes and components that a result can hold, to size its arrays. */
 int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components);
 
-/* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by Miller (1955). */
+/* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by the jackknife. */
 int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result);
 
 /* Replicates first .. first+count-1 of the same job, given the mixtures fitted to all the data: any range, any process, same bits. */
