@@ -2,6 +2,7 @@
 
 Run it with the Python that has fastgmmmi installed; `python benchmarks/peers.py` installs the peers once, and a peer
 that is not installed is named absent. Writes benchmarks/results/speed.md, unless --quick or --rows leaves rows out.
+With --matrix it times tables of many pairs instead, and writes benchmarks/results/matrix.md.
 """
 
 import argparse
@@ -81,6 +82,11 @@ class Tables:
         ratio = peer.median / ours.median
         cells = ["", ""] if goal is None else [f"at least {goal:g} x", verdict(ratio, ratio >= goal)]
         self.add(work, ours.cell, name, peer.cell, "" if np.isnan(ratio) else f"{ratio:.3g} x", *cells)
+
+    def limit(self, work: str, ours: Timings, seconds: float) -> None:
+        """Add a row whose goal is a time."""
+        reached = verdict(ours.median, ours.median <= seconds)
+        self.add(work, ours.cell, "", "", "", f"at most {seconds:g} s", reached)
 
 
 def verdict(measured: float, reached: bool) -> str:
@@ -253,6 +259,75 @@ def run_overhead(tables: Tables, repeats: int, quick: bool) -> None:
     tables.add(work, report.duration(times.median), "", "", "", "at most 0.3 ms", reached)
 
 
+# ---- many pairs ------------------------------------------------------------------------------------------------------
+
+MATRIX_EXPLANATION = (
+    "Stand-ins with synthetic data for tables that people publish. Times are medians of calls in one run and may use "
+    "every core, unless a number of threads is given. Memory is what the process grew by at most."
+)
+
+
+def latents_and_labels() -> tuple[np.ndarray, np.ndarray]:
+    """Six latents, (48,000, 6), each of which leans on one of six labels of 4 to 15 classes."""
+    rng = np.random.default_rng(1)
+    labels = np.column_stack([rng.integers(0, n_classes, 48_000) for n_classes in (4, 6, 8, 10, 12, 15)])
+    return labels / labels.max(axis=0) * rng.uniform(1, 6, 6) + rng.normal(size=labels.shape), labels
+
+
+def latents_and_properties() -> tuple[np.ndarray, np.ndarray]:
+    """Three latents, (4,300, 3), and thirteen properties that are bent and noisy functions of them."""
+    rng = np.random.default_rng(2)
+    latents = rng.normal(size=(4300, 3))
+    mixed = latents @ rng.normal(size=(3, 13)) + rng.normal(size=(4300, 13))
+    bent = [mixed, np.exp(mixed / 2), np.abs(mixed) + 0.2 * rng.normal(size=mixed.shape)]
+    return latents, np.column_stack([bent[j % 3][:, j] for j in range(13)])
+
+
+def factor_model(n: int, p: int) -> np.ndarray:
+    """Columns, (n, p), that share twenty hidden factors."""
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(n, 20)) @ rng.normal(size=(20, p)) / 20**0.5 + 0.5 * rng.normal(size=(n, p))
+
+
+def run_matrices(tables: Tables, repeats: int, quick: bool) -> None:
+    """Tables of pairs, with error bars; and all pairs of 500 columns without, beside nearest neighbours."""
+    x, y = latents_and_labels()
+    work = "6 x 6 latents and labels, n=48,000, 100 bootstraps"
+    tables.limit(work, matrix_times({"x": x, "y": y}, repeats, discrete=[False] * 6 + [True] * 6), 10)
+    x, y = latents_and_properties()
+    work = "3 x 13 continuous pairs, n=4,300, 100 bootstraps"
+    tables.limit(work, matrix_times({"x": x, "y": y}, repeats), 10)
+
+    n, p = 1000, 100 if quick else 500
+    x = factor_model(n, p)
+    skewed = x[:, :60] + 0.2 * x[:, :60] ** 2  # takes several components
+    for threads in dict.fromkeys((1, report.cores())):
+        times = matrix_times({"x": skewed}, 1, n_bootstrap=0, threads=threads)
+        work = f"all pairs of 60 skewed columns, n={n:,}, no bootstrap, {threads} thread{'' if threads == 1 else 's'}"
+        tables.add(work, times.cell, "", "", "", "", "")
+    times = matrix_times({"x": x}, 1, n_bootstrap=0)
+    targets = np.arange(0, p, p // 10)
+    theirs = Timings()
+    if peer := peers.start("scikit-learn"):
+        reply = peer.call("ksg_scikit_learn_columns", {"x": x, "targets": targets})
+        pairs_timed, pairs = len(targets) * p, p * (p - 1) / 2
+        theirs.add({name: value / pairs_timed * pairs for name, value in reply.items()})
+    work = f"all pairs of {p} columns, n={n:,}, no bootstrap"
+    tables.compare(work, times, f"scikit-learn KSG, from {len(targets) * p:,} pairs", theirs)
+    megabytes = times.reply.get("megabytes", np.nan)
+    tables.add(f"{work}: memory", f"{megabytes:.0f} MB", "", "", "", "", "")
+
+
+def matrix_times(arrays: dict[str, np.ndarray], repeats: int, **options) -> Timings:
+    """Seconds of a whole matrix, each in a process of its own, since peak memory never falls."""
+    times = Timings()
+    for _ in range(repeats):
+        worker = peers.start_ours()
+        times.add(worker.call("fastgmmmi_matrix", arrays, rng=0, **options))
+        worker.close()
+    return times
+
+
 SECTIONS = {"jobs": run_jobs, "passes": run_passes, "imports": run_imports, "overhead": run_overhead}
 
 
@@ -262,8 +337,15 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--repeats", type=int, default=3, help="interleaved rounds (default: 3)")
     parser.add_argument("--quick", action="store_true", help="one round, without the long jobs and the high dimensions")
+    parser.add_argument("--matrix", action="store_true", help="tables of many pairs instead")
     options = parser.parse_args()
     tables = Tables()
+    if options.matrix:
+        run_matrices(tables, 1 if options.quick else options.repeats, options.quick)
+        times = report.table(HEADER, tables.times)
+        text = f"# Many pairs\n\n{report.machine()}.\n{peers.versions()}\n\n{MATRIX_EXPLANATION}\n\n{times}"
+        report.publish("matrix", text, record=not options.quick)
+        return
     for section in options.rows:
         SECTIONS[section](tables, 1 if options.quick else options.repeats, options.quick)
     text = (

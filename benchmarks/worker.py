@@ -16,8 +16,10 @@ import numpy as np
 
 MODULES = {
     "fastgmmmi": "fastgmmmi",
+    "fastgmmmi_matrix": "fastgmmmi",
     "gmm_mi": "gmm_mi.mi",
     "ksg_scikit_learn": "sklearn.feature_selection",
+    "ksg_scikit_learn_columns": "sklearn.feature_selection",
     "mixture_scikit_learn": "sklearn.mixture",
     "ksg_ennemi": "ennemi",
     "ksg_infomeasure": "infomeasure",
@@ -36,6 +38,14 @@ def fastgmmmi(module, x, y, **options):
     }
 
 
+def fastgmmmi_matrix(module, x, y=None, **options):
+    """All pairs of columns, and the memory that they took at most."""
+    before = memory("VmRSS")
+    matrix, seconds = timed(module.mutual_information_matrix, x, y, **options)
+    failed = sum(error is not None for error in matrix.errors.flat)
+    return {"seconds": seconds, "megabytes": memory("VmHWM") - before, "failed pairs": failed}
+
+
 def gmm_mi(module, x, y):
     """The whole job of gmm-mi with its defaults: 50 bootstraps."""
     estimate = module.EstimateMI()
@@ -52,6 +62,13 @@ def ksg_scikit_learn(module, x, y, n_neighbors=3):
     """A nearest-neighbour estimate, without an error bar. It adds noise to break ties, hence the seed."""
     value, seconds = timed(module.mutual_info_regression, x[:, None], y, n_neighbors=n_neighbors, random_state=0)
     return {"seconds": seconds, "value": float(value[0])}
+
+
+def ksg_scikit_learn_columns(module, x, targets):
+    """The same of every column of x about some of them."""
+    scores = module.mutual_info_regression
+    _, seconds = timed(lambda: [scores(x, x[:, target], random_state=0) for target in targets])
+    return {"seconds": seconds}
 
 
 def ksg_ennemi(module, x, y):
@@ -86,6 +103,15 @@ def mixture_scikit_learn(module, X, weights, means, precisions, passes):
 
     short = fit(1)
     return {"seconds": (fit(1 + passes) - short) / passes}
+
+
+def memory(kind):
+    """Megabytes of this process, "VmRSS" now or "VmHWM" at most so far; NaN where the system does not tell."""
+    try:
+        with open("/proc/self/status") as status:
+            return next(float(line.split()[1]) / 1e3 for line in status if line.startswith(kind))
+    except OSError:
+        return math.nan
 
 
 def timed(function, *arguments, **options):

@@ -61,12 +61,20 @@ static void shuffle_run(uint64_t key, uint32_t *rows, double *weights, int64_t n
     }
 }
 
-/* Weights of all rows; the pairs of a paired divergence are drawn together. */
-static void draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
+/* Weights of all rows; the pairs of a paired divergence are drawn together. A row's weight goes by its place before the classes were sorted, so
+ * that jobs on the same rows with the same seed draw the same rows, whatever the labels: then replicates of different jobs can be compared. */
+static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
     bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
     int64_t n = paired ? prepared->n / 2 : prepared->n;
-    for (int64_t first = 0; first < n; first += 256) draw_weights(key, first, n - first < 256 ? (int)(n - first) : 256, weights + first);
+    double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
+    if (!drawn) return FGM_ERROR_MEMORY;
+    for (int64_t first = 0; first < n; first += 256) draw_weights(key, first, n - first < 256 ? (int)(n - first) : 256, drawn + first);
     if (paired) memcpy(weights + n, weights, (size_t)n * sizeof *weights);
+    if (prepared->draws) {
+        for (int64_t i = 0; i < n; ++i) weights[i] = drawn[prepared->draws[i]];
+        fgm_release(drawn);
+    }
+    return FGM_OK;
 }
 
 /* Places and weights of the rows drawn, class by class. */
@@ -93,7 +101,11 @@ static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *dr
     drawn->first = malloc((size_t)(classes->n + 1) * sizeof *drawn->first);
     double *weights = drawn->rows && drawn->first ? fgm_allocate((size_t)prepared->n) : NULL;
     if (!weights) return FGM_ERROR_MEMORY;
-    draw_all_weights(prepared, key, weights);
+    int status = draw_all_weights(prepared, key, weights);
+    if (status != FGM_OK) {
+        fgm_release(weights);
+        return status;
+    }
     keep_drawn(prepared, drawn, weights);
     for (int c = 0; c < classes->n; ++c) {
         if (!fgm_reselects(bootstrap->options, classes->first[c + 1] - classes->first[c])) continue;

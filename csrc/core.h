@@ -307,6 +307,7 @@ typedef struct fgm_prepared {
     fgm_layout layout;
     fgm_classes classes;
     double *memory;         /* columns and weights */
+    uint32_t *draws;        /* (n): which of a replicate's weights is that of each row, see draw_all_weights; NULL: its own place */
     uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */

@@ -202,16 +202,24 @@ static uint32_t *shuffle(int64_t n, uint64_t seed) {
 
 /* The order within classes: rows of a class stand together, in the random order of their places. In a paired divergence both samples take the same.
  */
-static int sort_places(const fgm_prepared *prepared, const int32_t *class_of /* (n) */, uint32_t *places /* (n) */) {
+static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */, uint32_t *places /* (n) */) {
     int64_t n = prepared->n;
+    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    if (prepared->classes.n > 1 && !paired) {
+        prepared->draws = malloc((size_t)n * sizeof *prepared->draws);
+        if (!prepared->draws) return FGM_ERROR_MEMORY;
+    }
     uint32_t *rows = malloc((size_t)n * sizeof *rows);
     int64_t *next = malloc((size_t)prepared->classes.n * sizeof *next);
     if (rows && next) {
         for (int64_t i = 0; i < n; ++i) rows[places[i]] = (uint32_t)i;
         memcpy(next, prepared->classes.first, (size_t)prepared->classes.n * sizeof *next);
-        for (int64_t place = 0; place < n; ++place) places[rows[place]] = (uint32_t)next[class_of[rows[place]]]++;
-        for (int64_t i = n / 2; prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && i < n; ++i)
-            places[i] = places[i - n / 2] + (uint32_t)(n / 2);
+        for (int64_t place = 0; place < n; ++place) {
+            uint32_t sorted = (uint32_t)next[class_of[rows[place]]]++;
+            places[rows[place]] = sorted;
+            if (prepared->draws) prepared->draws[sorted] = (uint32_t)place;
+        }
+        for (int64_t i = n / 2; paired && i < n; ++i) places[i] = places[i - n / 2] + (uint32_t)(n / 2);
     }
     bool allocated = rows && next;
     free(rows);
@@ -563,7 +571,9 @@ int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options 
 void fgm_prepared_release(fgm_prepared *prepared) {
     fgm_classes_release(&prepared->classes);
     fgm_release(prepared->memory);
+    free(prepared->draws);
     free(prepared->ranks);
     prepared->memory = NULL;
+    prepared->draws = NULL;
     prepared->ranks = NULL;
 }

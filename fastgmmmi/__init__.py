@@ -10,8 +10,10 @@ except ModuleNotFoundError as error:
         "or build it here with `pip install -e .`"
     ) from None
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
+from .features import mutual_info_classif, mutual_info_regression
 from .files import get_include
 from .information import entropy, kl_divergence, mutual_information
+from .matrix import MIMatrix, mutual_information_matrix
 from .mixture import GaussianMixture
 from .parallel import set_num_threads
 from .results import MIResult
@@ -22,6 +24,7 @@ __all__ = [
     "ConvergenceWarning",
     "DegenerateDataError",
     "GaussianMixture",
+    "MIMatrix",
     "MIResult",
     "NotFittedError",
     "__version__",
@@ -29,6 +32,9 @@ __all__ = [
     "entropy",
     "get_include",
     "kl_divergence",
+    "mutual_info_classif",
+    "mutual_info_regression",
     "mutual_information",
+    "mutual_information_matrix",
     "set_num_threads",
 ]

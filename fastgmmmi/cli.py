@@ -1,4 +1,4 @@
-"""The command line: ``fastgmmmi mi FILE X Y`` and ``fastgmmmi info``."""
+"""The command line: ``fastgmmmi mi FILE X Y``, ``fastgmmmi matrix FILE`` and ``fastgmmmi info``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from . import __version__, cpu_tier, mutual_information
+from . import __version__, cpu_tier, mutual_information, mutual_information_matrix
 from .errors import count
 from .parallel import bar, resolve_threads
-from .results import UNITS
+from .results import UNITS, amount
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .matrix import MIMatrix
     from .results import MIResult
 
 _MISSING = ("", "NA")  # and what float() takes for NaN
@@ -83,16 +84,33 @@ def _parser() -> argparse.ArgumentParser:
     mi.add_argument("y", metavar="Y", help="column name, or number from 0")
     mi.add_argument("--given", nargs="+", default=[], metavar="Z", help="columns that are conditioned on")
     mi.add_argument("--discrete", choices=["x", "y", "both"], help="columns of numbers that are class labels")
-    mi.add_argument("--units", choices=list(UNITS), default="nats", help="units of the result (default: %(default)s)")
-    mi.add_argument("--bootstrap", type=int, default=100, metavar="N", help="replicates (default: %(default)s)")
-    mi.add_argument("--seed", type=int, default=0, metavar="S", help="of the random numbers (default: %(default)s)")
-    mi.add_argument("--threads", type=int, metavar="N", help="default: the cores this process may use")
-    mi.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_common(mi)
     mi.set_defaults(run=_run_mi)
+
+    matrix = commands.add_parser("matrix", help="mutual information of all pairs of columns", allow_abbrev=False)
+    matrix.add_argument("file", metavar="FILE", help="as for mi")
+    both = "names or numbers from 0; default: the columns that --{} does not name, or all against all"
+    matrix.add_argument("--rows", nargs="+", metavar="A", help=both.format("columns"))
+    matrix.add_argument("--columns", nargs="+", metavar="C", help=both.format("rows"))
+    matrix.add_argument("--discrete", nargs="+", metavar="A", help="names of columns of numbers that are class labels")
+    matrix.add_argument("--csv", metavar="OUT.csv", help="write a line per pair")
+    _add_common(matrix)
+    matrix.set_defaults(run=_run_matrix)
 
     info = commands.add_parser("info", help="version, CPU tier, threads, optional parts", allow_abbrev=False)
     info.set_defaults(run=_run_info)
     return parser
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every estimate takes."""
+    add = parser.add_argument
+    add("--units", choices=list(UNITS), default="nats", help="units of the result (default: %(default)s)")
+    add("--bootstrap", type=int, default=100, metavar="N", help="replicates (default: %(default)s)")
+    add("--seed", type=int, default=0, metavar="S", help="of the random numbers (default: %(default)s)")
+    add("--threads", type=int, metavar="N", help="default: the cores this process may use")
+    add("--json", action="store_true", help="print one JSON object")
+    add("--plot", metavar="OUT.png", help="draw the result, in any format of matplotlib")
 
 
 def _fail(message: str) -> int:
@@ -104,6 +122,7 @@ def _fail(message: str) -> int:
 
 
 def _run_mi(options: argparse.Namespace) -> None:
+    _prepare_plot(options)
     x, y, *given = read_columns(options.file, [options.x, options.y, *options.given])
     with _progress_bar(options.bootstrap) as progress, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # they are printed below, one line each
@@ -119,18 +138,38 @@ def _run_mi(options: argparse.Namespace) -> None:
             threads=options.threads,
             progress=progress,
         )
-    for message in result.warnings:
-        print("fastgmmmi: warning:", message, file=sys.stderr)
+    _print_warnings(result.warnings)
+    _save_plot(result, options)
     if options.json:
         print(json.dumps({"x": options.x, "y": options.y, "given": options.given, **_numbers(result)}, allow_nan=False))
     else:
         _print_table(_lines(result))
 
 
-def _progress_bar(total: int) -> AbstractContextManager[Any]:
+def _prepare_plot(options: argparse.Namespace) -> None:
+    """Find out before the work whether there is matplotlib, and let it open no window."""
+    if options.plot:
+        from .plotting import open_no_windows
+
+        open_no_windows()
+
+
+def _save_plot(result: MIResult | MIMatrix, options: argparse.Namespace) -> None:
+    if options.plot:
+        from .plotting import save
+
+        save(result, options.plot)
+
+
+def _print_warnings(messages: Iterable[str]) -> None:
+    for message in messages:
+        print("fastgmmmi: warning:", message, file=sys.stderr)
+
+
+def _progress_bar(total: int, unit: str = "replicates") -> AbstractContextManager[Any]:
     """A bar on the terminal where work is long; False where there is no terminal, or no tqdm."""
     if sys.stderr.isatty() and find_spec("tqdm"):
-        return bar(total, delay=1, leave=False)
+        return bar(total, unit, delay=1, leave=False)
     return nullcontext(False)
 
 
@@ -154,6 +193,73 @@ def _lines(result: MIResult) -> Iterator[tuple[str, str]]:
     if result.n_components:
         yield "components", str(result.n_components)
     yield "seed", str(result.seed)
+
+
+def _run_matrix(options: argparse.Namespace) -> None:
+    _prepare_plot(options)
+    rows, columns = _matrix_columns(options)
+    n_pairs = len(rows) * len(columns) if columns else len(rows) * (len(rows) - 1) // 2
+    with _progress_bar(n_pairs, "pairs") as progress, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # they are printed below, one line each
+        m = mutual_information_matrix(
+            _table([column.name for column in rows], rows),
+            _table([column.name for column in columns], columns),
+            discrete=options.discrete,
+            n_bootstrap=options.bootstrap,
+            units=options.units,
+            missing="drop",
+            rng=options.seed,
+            threads=options.threads,
+            progress=progress,
+        )
+    pairs = list(m.records())
+    failures = [f"{pair['row']} and {pair['column']}: {pair['error']}" for pair in pairs if pair["error"]]
+    if len(failures) == len(pairs):
+        raise ValueError(f"no pair could be estimated; {failures[0]}")
+    _print_warnings([*m.warnings, *failures])
+    if options.csv:
+        with open(options.csv, "w", newline="", encoding="utf-8") as file:
+            lines = csv.DictWriter(file, list(pairs[0]))
+            lines.writeheader()
+            lines.writerows({name: "" if value != value else value for name, value in pair.items()} for pair in pairs)
+    _save_plot(m, options)
+    if options.json:
+        print(json.dumps(m.to_dict(), allow_nan=False))
+    else:
+        _print_pairs(pairs, m)
+
+
+def _matrix_columns(options: argparse.Namespace) -> tuple[list[_Column], list[_Column]]:
+    """Give the columns for the rows of the matrix, and for its columns: none of these where it is symmetric."""
+    if options.rows and options.columns:
+        both = read_columns(options.file, [*options.rows, *options.columns])
+        return both[: len(options.rows)], both[len(options.rows) :]
+    every = read_columns(options.file)
+    named = options.rows or options.columns
+    if not named:
+        return every, []
+    chosen = [_find(name, [column.name for column in every], options.file) for name in named]
+    picked, rest = [every[i] for i in chosen], [every[i] for i in range(len(every)) if i not in chosen]
+    if not rest:
+        raise ValueError(f"{options.file}: --{'rows' if options.rows else 'columns'} names every column")
+    return (picked, rest) if options.rows else (rest, picked)
+
+
+def _print_pairs(pairs: Sequence[dict[str, Any]], m: MIMatrix) -> None:
+    """Print a line per pair, and what is common to them."""
+    widths = [max(len(str(pair[side])) for pair in pairs) for side in ("row", "column")]
+    for pair in pairs:
+        names = (f"{pair[side]!s:<{width}}" for side, width in zip(("row", "column"), widths, strict=True))
+        print(*names, amount(pair["value"], pair["standard_error"], m.units), sep="  ")
+    dropped = [pair["n_dropped"] for pair in pairs if not pair["error"]]
+    print()
+    _print_table(
+        [
+            ("pairs", str(len(pairs))),
+            ("rows dropped", f"up to {max(dropped)} in a pair (missing values)" if any(dropped) else "0"),
+            ("seed", str(m.seed)),
+        ]
+    )
 
 
 def _run_info(options: argparse.Namespace) -> None:
@@ -193,7 +299,7 @@ class _Table:
         return self.columns
 
 
-def read_columns(path: str, wanted: Sequence[str]) -> list[NDArray[Any]]:
+def read_columns(path: str, wanted: Sequence[str] | None = None) -> list[_Column]:
     """
     Read columns of a file: numbers with missing values as NaN, or text with missing values as None.
 
@@ -201,8 +307,8 @@ def read_columns(path: str, wanted: Sequence[str]) -> list[NDArray[Any]]:
     ----------
     path : str
         File; its ending says what it is, and text with a header is assumed. "-" is standard input.
-    wanted : sequence of str
-        Names or numbers of the columns.
+    wanted : sequence of str, optional
+        Names or numbers of the columns; None wants all of them.
 
     Returns
     -------
@@ -226,12 +332,17 @@ def read_columns(path: str, wanted: Sequence[str]) -> list[NDArray[Any]]:
     else:
         with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
             found = _text_columns(file, path, "\t" if ending in (".tsv", ".tab") else None, wanted)
-    columns: list[NDArray[Any]] = []
+    columns: list[_Column] = []
     for name, values in found:
         column = _as_array(values).view(_Column)
         column.name = name
         columns.append(column)
     return columns
+
+
+def _find_all(wanted: Sequence[str] | None, names: Sequence[str], path: str) -> list[int]:
+    """Find columns; None is all of them."""
+    return list(range(len(names))) if wanted is None else [_find(column, names, path) for column in wanted]
 
 
 def _as_array(values: Any) -> NDArray[Any]:
@@ -251,7 +362,9 @@ def _find(column: str, names: Sequence[str], path: str) -> int:
     raise ValueError(f"{path}: no column {column!r}; there are {', '.join(names)}")
 
 
-def _text_columns(file: IO[bytes], path: str, delimiter: str | None, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+def _text_columns(
+    file: IO[bytes], path: str, delimiter: str | None, wanted: Sequence[str] | None
+) -> list[tuple[str, Any]]:
     """Read columns of comma-, semicolon- or tab-separated text."""
     lines = _decoded(file, path)
     first = next(lines, "")
@@ -259,8 +372,8 @@ def _text_columns(file: IO[bytes], path: str, delimiter: str | None, wanted: Seq
     try:
         names = [name.strip() for name in next(rows)]
         _check_header(names, path)
-        positions = [_find(column, names, path) for column in wanted]
-        columns: list[list[str]] = [[] for _ in wanted]
+        positions = _find_all(wanted, names, path)
+        columns: list[list[str]] = [[] for _ in positions]
         for row in rows:
             if len(row) != len(names):
                 if not row:  # a blank line
@@ -319,35 +432,35 @@ def _number(field: str) -> float | None:
         return None
 
 
-def _numpy_columns(path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+def _numpy_columns(path: str, wanted: Sequence[str] | None) -> list[tuple[str, Any]]:
     """Read fields or columns of an array, or arrays of an archive."""
     with open(path, "rb") as file:
         try:
             data = np.load(file, allow_pickle=False)
             if isinstance(data, np.ndarray):
                 return _array_columns(data, path, wanted)
-            names = [data.files[_find(column, data.files, path)] for column in wanted]
+            names = [data.files[position] for position in _find_all(wanted, data.files, path)]
             return [(name, data[name]) for name in names]
         except (EOFError, BadZipFile) as error:
             raise ValueError(f"{path}: not a file that NumPy saved: {error}") from None
 
 
-def _array_columns(data: NDArray[Any], path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+def _array_columns(data: NDArray[Any], path: str, wanted: Sequence[str] | None) -> list[tuple[str, Any]]:
     if data.dtype.names:
-        names = [data.dtype.names[_find(column, data.dtype.names, path)] for column in wanted]
+        names = [data.dtype.names[position] for position in _find_all(wanted, data.dtype.names, path)]
         return [(name, data[name]) for name in names]
     if data.ndim != 2:
         raise ValueError(f"{path}: an array of shape {data.shape}; rows and columns, or named fields, are needed")
-    positions = [_find(column, list(map(str, range(data.shape[1]))), path) for column in wanted]
+    positions = _find_all(wanted, list(map(str, range(data.shape[1]))), path)
     return [(str(position), data[:, position]) for position in positions]
 
 
-def _parquet_columns(path: str, wanted: Sequence[str]) -> list[tuple[str, Any]]:
+def _parquet_columns(path: str, wanted: Sequence[str] | None) -> list[tuple[str, Any]]:
     try:
         from pyarrow import parquet
     except ImportError:
         raise ImportError(f"{path}: reading Parquet needs pyarrow: pip install pyarrow") from None
     schema = parquet.read_schema(path)
-    names = [schema.names[_find(column, schema.names, path)] for column in wanted]
+    names = [schema.names[position] for position in _find_all(wanted, schema.names, path)]
     table = parquet.read_table(path, columns=names)
     return [(name, table.column(name)) for name in names]

@@ -186,10 +186,10 @@ def mutual_information(
     >>> bool(abs(r.value - np.log(2) / 2) < 3 * r.standard_error)
     True
     >>> sign = np.where(x > 0, "positive", "negative")
-    >>> fg.mutual_information(x, sign, rng=0, n_bootstrap=0).value < np.log(2)
+    >>> bool(fg.mutual_information(x, sign, rng=0, n_bootstrap=0).value < np.log(2))
     True
     """
-    job = _Job(
+    job = Job(
         groups=groups,
         n_components=n_components,
         max_components=max_components,
@@ -301,7 +301,7 @@ def entropy(
     >>> bool(abs(r.value - np.log(2 * np.pi * np.e) / 2) < 3 * r.standard_error)
     True
     """
-    job = _Job(
+    job = Job(
         groups=groups,
         n_components=n_components,
         max_components=max_components,
@@ -414,7 +414,7 @@ def kl_divergence(
     >>> bool(abs(r.value - 0.5) < 3 * r.standard_error)
     True
     """
-    job = _Job(
+    job = Job(
         groups=groups,
         n_components=n_components,
         max_components=max_components,
@@ -460,7 +460,7 @@ def estimate(
         raise data.explain(fault) from None
 
 
-class _Job:
+class Job:
     """The keywords that all estimates share, checked in the order that users see them."""
 
     def __init__(
@@ -498,10 +498,10 @@ class _Job:
         n_bootstrap = int(self.options["n_bootstrap"])
         with parallel.reporting(self.progress, n_bootstrap) as poll:
             found = estimate(data, self.options, self.seed, self.threads, self.executor, poll)
-        findings = _findings(found, n_bootstrap)
-        for message, category in findings:
+        noted = findings(found)
+        for message, category in noted:
             warnings.warn(message, category, stacklevel=3)
-        messages = (*looks, *(message for message, _ in findings))
+        messages = (*looks, *(message for message, _ in noted))
         return results.from_core(found, data, self.units, self.marginals, self.seed, messages)
 
 
@@ -517,13 +517,15 @@ def _refuse_what_is_to_come(groups: object, family: object, integral: object, er
         raise NotImplementedError("error='delta' is not available yet; error='bootstrap' is")
 
 
-def _findings(found: dict[str, Any], n_bootstrap: int) -> list[tuple[str, type[Warning]]]:
+def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
     """Put into words what a user should know about an estimate."""
     findings: list[tuple[str, type[Warning]]] = []
     if not found["converged"]:
         findings.append((NOT_CONVERGED, ConvergenceWarning))
     if found["n_failed"]:
-        message = f"{found['n_failed']} of {n_bootstrap} bootstrap replicates could not be fitted; they are NaN"
+        message = (
+            f"{found['n_failed']} of {len(found['bootstrap'])} bootstrap replicates could not be fitted; they are NaN"
+        )
         findings.append((message, ConvergenceWarning))
     if found["n_small_classes"]:
         few = count(found["n_small_classes"], "class", "classes")

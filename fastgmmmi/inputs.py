@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -53,6 +53,15 @@ class Variable(NamedTuple):
     def d(self) -> int:
         """Number of continuous columns."""
         return int(self.values.shape[1])
+
+    def discrete_looks(self, advice: str) -> list[str]:
+        """Describe each column that takes few distinct values, each of them often."""
+        return [
+            f"{self.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
+            f"continuous: {advice}"
+            for j in range(self.d)
+            if (n_values := _few_values(self.values[:, j])) > 1
+        ]
 
     @property
     def missing(self) -> NDArray[np.bool_]:
@@ -119,11 +128,9 @@ class Samples(NamedTuple):
     def discrete_looks(self) -> list[str]:
         """Describe each column that takes few distinct values, each of them often."""
         return [
-            f"{variable.label(j)} takes only {n_values} distinct values, so it looks discrete; it is treated as "
-            f"continuous: pass discrete={role!r} if it holds labels, or discrete='neither'"
+            look
             for role, variable in zip(ROLES, self.variables, strict=False)
-            for j in range(variable.d)
-            if (n_values := _few_values(variable.values[:, j])) > 1
+            for look in variable.discrete_looks(f"pass discrete={role!r} if it holds labels, or discrete='neither'")
         ]
 
 
@@ -142,6 +149,27 @@ def variable(argument: str, data: object, discrete: bool | None = False) -> Vari
     if found.values.size == 0 and (found.codes is None or found.codes.size == 0):
         raise ValueError(f"{argument} is empty: its shape is {found.values.shape}")
     return found
+
+
+def named_columns(argument: str, data: Any) -> list[tuple[object, Any]]:
+    """Give the columns of a table, a dict or an array, (n, d) or (n,), with their names, or numbers from 0."""
+    if hasattr(data, "columns") or isinstance(data, Mapping):
+        return _table_columns(argument, data)
+    array = data if hasattr(data, "dtype") else _as_array(argument, data)[0]
+    if np.ndim(array) == 1:
+        return [(getattr(array, "name", None) or 0, array)]
+    if np.ndim(array) != 2:
+        raise ValueError(f"{argument} must be columns, (n, d) or (n,), got an array of shape {np.shape(array)}")
+    if array.shape[1] == 0:
+        raise ValueError(f"{argument} has no columns")
+    return [(j, array[:, j]) for j in range(array.shape[1])]
+
+
+def column(argument: str, name: object, data: object, discrete: bool | None) -> Variable:
+    """Read one column of a table as samples (n, 1), or as labels."""
+    label = f"{argument} {_column(name)}"
+    found = variable(label, data, discrete)
+    return found._replace(argument=argument if found.d else label, columns=[name])
 
 
 def pair(x: object, y: object, discrete: Sequence[bool | None] = (False, False)) -> tuple[Variable, Variable]:
@@ -223,6 +251,11 @@ def is_finite(values: Floats) -> bool:
     return all(bool(np.isfinite(flat[i : i + _BLOCK]).all()) for i in range(0, flat.size, _BLOCK))
 
 
+def is_constant(variable: Variable) -> bool:
+    """Tell whether a variable of one column, which misses nothing, is always the same."""
+    return bool(np.ptp(variable.values if variable.codes is None else variable.codes) == 0)
+
+
 def _column(name: object) -> str:
     return f"column {name!r}" if isinstance(name, str) else f"column {name}"
 
@@ -244,7 +277,7 @@ def _table_columns(argument: str, table: Any) -> list[tuple[object, Any]]:
     """Give the names and columns of a pandas, polars or pyarrow table."""
     if hasattr(table, "column_names"):  # pyarrow
         pairs = list(zip(table.column_names, table.columns, strict=True))
-    elif hasattr(table, "items"):  # pandas, where names may repeat
+    elif hasattr(table, "items"):  # pandas, where names may repeat, or a dict
         pairs = list(table.items())
     else:  # polars
         pairs = list(zip(table.columns, table, strict=True))

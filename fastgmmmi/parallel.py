@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     Poll: TypeAlias = Callable[[int, int], object] | None
 
 _MOST_HELPERS = 1024
-_RANGES = 64  # pieces of a bootstrap handed to an executor: enough for a cluster, few enough that data travel seldom
+_SECONDS_BETWEEN_REPORTS = 0.02
+RANGES = 64  # pieces of a job handed to an executor: enough for a cluster, few enough that data travel seldom
+
+_Item = TypeVar("_Item")
+_Job = TypeVar("_Job", bound=tuple[Any, ...])
+_Result = TypeVar("_Result")
 
 _default_threads: int | None = None
 _pool: ThreadPoolExecutor | None = None
@@ -130,6 +136,53 @@ def _run(future: Future[object], function: Callable[[], object]) -> None:
             future.set_exception(error)
 
 
+def each(work: Callable[[_Item, Poll], object], items: Iterable[_Item], threads: int, poll: Poll) -> None:
+    """Call work(item, look) for every item, on this thread and on helpers; the first error ends it.
+
+    The core calls look now and then, so that long work ends too. poll is called with the items done and their total.
+    """
+    waiting = deque(items)
+    total = len(waiting)
+    done: list[None] = []
+    faults: list[BaseException] = []
+    helpers: list[Future[object]] = []
+
+    def look(*_: int) -> None:
+        if faults:
+            raise faults[0]
+
+    def report(*_: int) -> None:
+        look()
+        if poll is not None:
+            poll(len(done), total)
+
+    def take(look: Callable[..., None]) -> None:
+        try:
+            while not faults:
+                try:
+                    item = waiting.popleft()
+                except IndexError:  # another thread has taken the last one
+                    return
+                work(item, look)
+                done.append(None)
+                look()
+        except BaseException as fault:
+            faults.append(fault)
+
+    try:
+        start(lambda: take(look), min(threads, total) - 1, helpers)
+        take(report)
+        for helper in helpers:
+            while not (faults or helper.cancel() or helper.done()):
+                with suppress(TimeoutError):
+                    helper.exception(_SECONDS_BETWEEN_REPORTS)
+                report()
+    except BaseException as fault:
+        faults.append(fault)  # helpers see it
+        raise
+    look()
+
+
 def _helpers() -> ThreadPoolExecutor:
     """Give the pool, which starts a thread only where none is idle."""
     global _pool
@@ -172,51 +225,58 @@ def estimate(
 
 
 def _collect(submit: Callable[[int, int], Future[tuple[Floats, Floats]]], total: int, poll: Poll) -> Floats:
-    """Submit ranges that make up total, and put their results in order; an error cancels what has not begun."""
-    from concurrent.futures import as_completed
-
-    size = math.ceil(total / _RANGES)
+    """Submit ranges that make up total, and put their results in order."""
+    size = math.ceil(total / RANGES)
     collected = np.empty((2, total))
     done = 0
-    firsts: dict[Future[tuple[Floats, Floats]], int] = {}
-    try:
-        for first in range(0, total, size):
-            firsts[submit(first, min(size, total - first))] = first
-        for future in as_completed(firsts):
-            part = np.array(future.result())
-            collected[:, firsts[future] : firsts[future] + part.shape[1]] = part
-            done += part.shape[1]
+    ranges = [(first, min(size, total - first)) for first in range(0, total, size)]
+    with closing(completed(submit, ranges)) as parts:
+        for (first, count), part in parts:
+            collected[:, first : first + count] = part
+            done += count
             if poll is not None:
                 poll(done, total)
+    return collected
+
+
+def completed(submit: Callable[..., Future[_Result]], jobs: Iterable[_Job]) -> Generator[tuple[_Job, _Result]]:
+    """Submit jobs, and give each with its result as it ends; an error, or closing, cancels what has not begun."""
+    from concurrent.futures import as_completed
+
+    submitted: dict[Future[_Result], _Job] = {}
+    try:
+        for job in jobs:
+            submitted[submit(*job)] = job
+        for future in as_completed(submitted):
+            yield submitted[future], future.result()
     except BaseException:
-        for future in firsts:
+        for future in submitted:
             future.cancel()
         raise
-    return collected
 
 
 # ---- progress --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def reporting(progress: bool | Callable[[int, int], object], total: int) -> Iterator[Poll]:
+def reporting(progress: bool | Callable[[int, int], object], total: int, unit: str = "replicates") -> Iterator[Poll]:
     """Give the function to call with (done, total): none, a bar's, or the user's own."""
     if progress is False:
         yield None
         return
     if progress is not True and not callable(progress):
         raise ValueError(f"progress must be True, False or a callable taking (done, total), got {progress!r}")
-    with bar(total) if progress is True else nullcontext(progress) as report:
+    with bar(total, unit) if progress is True else nullcontext(progress) as report:
         yield report
         report(total, total)
 
 
 @contextmanager
-def bar(total: int, **style: Any) -> Iterator[Callable[[int, int], object]]:
+def bar(total: int, unit: str = "replicates", **style: Any) -> Iterator[Callable[[int, int], object]]:
     """Give the function that moves a tqdm bar."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         raise ImportError("progress=True needs tqdm: pip install tqdm, or fastgmmmi[all]") from None
-    with tqdm(total=total, unit=" replicates", **style) as shown:
+    with tqdm(total=total, unit=f" {unit}", **style) as shown:
         yield lambda done, total: shown.update(done - shown.n)

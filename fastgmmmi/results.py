@@ -20,6 +20,7 @@ from .mixture import ARRAYS, Fitted, GaussianMixture
 if TYPE_CHECKING:
     from statistics import NormalDist
 
+    from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
     from .inputs import Floats, Integers, Samples, Variable
@@ -302,6 +303,38 @@ class MIResult:
             values += np.log(self._scale).sum()
         return values * UNITS[self.units]
 
+    def plot(self, ax: Axes | Sequence[Axes] | None = None) -> Axes | NDArray[np.object_]:
+        """
+        Draw the data under the mixture, and the bootstrap distribution with the value and its interval.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes or a sequence of them, optional
+            Where to draw, as many panels as there are axes. None makes a figure with every panel that there is.
+
+        Returns
+        -------
+        matplotlib.axes.Axes or ndarray of them
+            What was drawn in; one Axes where there is one panel.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not there.
+        ValueError
+            If there is nothing to draw, or there are more axes than panels.
+
+        Notes
+        -----
+        The first panel needs two scalars: the samples (at most 5,000 of them) in their own units, under contours of the
+        mixture's density in the coordinates of `model`, which hold 25, 50, 75 and 95% of the samples. Where one side is
+        discrete it shows the densities of the other within each class. The second needs two replicates or more. They
+        are drawn as they are, so they lie about `plug_in` plus its bias; `value` is corrected for it.
+        """
+        from .plotting import plot_result
+
+        return plot_result(self, ax)
+
     def to_dict(self) -> dict[str, Any]:
         """
         Give all numbers as plain Python objects that JSON can hold; NaN becomes None.
@@ -348,7 +381,7 @@ class MIResult:
         fitted = [model._state for model in self._models]
         numbers = {name: getattr(self, name) for name in _SAVED_NUMBERS}
         numbers |= {"models": [mixture.split()[0] for mixture in fitted]}
-        numbers |= {"sides": [(side.argument, side.d, _plain(side.labels)) for side in self._sides]}
+        numbers |= {"sides": [(side.argument, side.d, plain(side.labels)) for side in self._sides]}
         arrays = {name: getattr(self, name) for name in _SAVED_ARRAYS}
         arrays |= {f"class_{name}": array for name, array in self._classes._asdict().items()}
         arrays |= dict(zip(ARRAYS, self._parameters, strict=True))
@@ -419,11 +452,7 @@ class MIResult:
         str
             For instance "0.214 ± 0.043 nats".
         """
-        error = self.standard_error
-        if error is None or not 0 < error < math.inf:
-            return f"{self.value:z.4g} {self.units}"
-        decimals = max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
-        return f"{self.value:z.{decimals}f} ± {error:.{decimals}f} {self.units}"
+        return amount(self.value, self.standard_error, self.units)
 
     @property
     def _is_divergence(self) -> bool:
@@ -449,7 +478,7 @@ class MIResult:
             return self.model and _model_numbers(self.model)
         probabilities = self._classes.probabilities.tolist()
         return [
-            {"label": _plain(label), "probability": probability, **_model_numbers(model)}
+            {"label": plain(label), "probability": probability, **_model_numbers(model)}
             for (label, model), probability in zip(self.model.items(), probabilities, strict=True)
         ]
 
@@ -571,6 +600,14 @@ def from_core(
     )
 
 
+def amount(value: float, error: float | None, units: str) -> str:
+    """Give value, error and units as text, the error to two digits."""
+    if error is None or not 0 < error < math.inf:
+        return f"{value:z.4g} {units}"
+    decimals = max(0, 1 - int(f"{error:.1e}".partition("e")[2]))
+    return f"{value:z.{decimals}f} ± {error:.{decimals}f} {units}"
+
+
 def _models(found: Mapping[str, Any]) -> list[GaussianMixture]:
     """Cut what the core returned into the mixture of each class; how a fit went is known of a single one."""
     if found["n_components"] == 0:
@@ -612,10 +649,10 @@ def _string_keys(mapping: Any) -> Any:
     return {str(key): _string_keys(value) for key, value in mapping.items()} if isinstance(mapping, dict) else mapping
 
 
-def _plain(label: Any) -> Any:
+def plain(label: Any) -> Any:
     """Give labels as JSON can hold them."""
     if isinstance(label, tuple):
-        return [_plain(part) for part in label]
+        return [plain(part) for part in label]
     return label if label is None or isinstance(label, str | bool | int | float) else str(label)
 
 

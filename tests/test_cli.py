@@ -227,6 +227,122 @@ def test_missing_values(numbers, xy, tmp_path):
     assert (found["n_samples"], found["n_dropped"]) == (194, 6)
 
 
+# ---- matrix ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def three(tmp_path):
+    """A CSV file with the columns p, q and r, the second with gaps, and a constant; and the three columns."""
+    columns = np.random.default_rng(0).normal(size=(100, 3))
+    columns[:, 2] += columns[:, 0]
+    columns[3:8, 1] = np.nan
+    frame = pd.DataFrame(columns, columns=list("pqr"))
+    frame.assign(flat=2).to_csv(tmp_path / "three.csv", index=False)
+    return tmp_path / "three.csv", frame
+
+
+def test_matrix_of_rows_and_columns(run, three):
+    path, frame = three
+    status, out, err = run("matrix", path, "--rows", "p", "q", "--columns", "r", *QUICK)
+    m = fg.mutual_information_matrix(frame[["p", "q"]], frame[["r"]], missing="drop", n_bootstrap=5, rng=0)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == [
+        f"p  r  {m.results[0, 0].amount()}",
+        f"q  r  {m.results[1, 0].amount()}",
+        "",
+        "pairs               2",
+        "rows dropped        up to 5 in a pair (missing values)",
+        "seed                0",
+    ]
+
+
+def test_matrix_of_everything(run, three):
+    path, frame = three
+    status, out, err = run("matrix", path, *QUICK, "--json", "--units", "bits", "--seed", "2")
+    found = json.loads(out)
+    m = fg.mutual_information_matrix(
+        frame.assign(flat=2), missing="drop", units="bits", n_bootstrap=5, rng=2, n_components=None
+    )
+    assert status == 0
+    assert found == m.to_dict()
+    assert err.count("is constant, so no information") == 3
+    assert err.splitlines()[0].startswith("fastgmmmi: warning: p and flat: X column 'flat' is constant")
+
+
+def test_matrix_of_labels(run):
+    arguments = ("--rows", "species", "year", "--columns", "sex", "body_mass_g", "--discrete", "year")
+    status, out, err = run("matrix", PENGUINS, *arguments, *QUICK)
+    data = pd.read_csv(PENGUINS)
+    m = fg.mutual_information_matrix(
+        data[["species", "year"]],
+        data[["sex", "body_mass_g"]],
+        discrete=["year"],
+        missing="drop",
+        n_bootstrap=5,
+        rng=0,
+    )
+    assert (status, err) == (0, "")
+    assert out.splitlines()[2].split(maxsplit=2) == ["year", "sex", m.results[1, 0].amount()]
+    assert "rows dropped        up to 11 in a pair (missing values)" in out
+
+
+@pytest.mark.parametrize(("side", "shape"), [("--rows", (1, 3)), ("--columns", (3, 1))])
+def test_one_side_goes_against_the_rest(run, three, side, shape):
+    _, out, _ = run("matrix", three[0], side, "q", *QUICK, "--json")
+    found = json.loads(out)
+    assert (len(found["row_names"]), len(found["column_names"])) == shape
+    assert not found["symmetric"]
+
+
+def test_matrix_as_csv(run, three, tmp_path):
+    path, frame = three
+    assert run("matrix", path, *QUICK, "--csv", tmp_path / "out.csv")[0] == 0
+    m = fg.mutual_information_matrix(frame.assign(flat=2), missing="drop", n_bootstrap=5, rng=0)
+    found = pd.read_csv(tmp_path / "out.csv")
+    pd.testing.assert_frame_equal(found, m.to_dataframe(), check_dtype=False)
+
+
+@pytest.mark.parametrize("arguments", [("matrix",), ("mi", "p", "r")])
+def test_plots(run, three, tmp_path, arguments):
+    command, *columns = arguments
+    status, _, _ = run(command, three[0], *columns, *QUICK, "--plot", tmp_path / "out.png")
+    assert status == 0
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    status, _, err = run(command, three[0], *columns, *QUICK, "--plot", tmp_path / "out.xyz")
+    assert status == 2
+    assert "Format 'xyz' is not supported" in err.splitlines()[-1]
+
+
+def test_plots_without_matplotlib(run, three, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "fastgmmmi.plotting", raising=False)
+    status, out, err = run("matrix", three[0], "--plot", "out.png")
+    assert (status, out) == (2, "")
+    assert err == "fastgmmmi: drawing needs matplotlib: pip install matplotlib, or fastgmmmi[plot]\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "z"], "no column 'z'; there are p, q, r, flat"),
+        (["--rows", "p", "q", "r", "flat"], "--rows names every column"),
+        (["--columns", "p", "q", "r", "flat"], "--columns names every column"),
+        (["--rows", "flat"], "no pair could be estimated; flat and p: X column 'flat' is constant"),
+        (["--bootstrap", "-1"], "n_bootstrap must be a whole number"),
+        (["--csv", "nowhere/out.csv"], "nowhere/out.csv: No such file or directory"),
+    ],
+)
+def test_faults_of_matrices(run, three, arguments, message):
+    status, out, err = run("matrix", three[0], "--threads", "1", "--bootstrap", "0", *arguments)
+    assert (status, out) == (2, "")
+    assert message in err.splitlines()[-1]
+
+
+def test_matrix_with_a_bar(run, three, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    assert run("matrix", three[0], *QUICK)[0] == 0
+
+
 # ---- faults ----------------------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """The package as a whole: what it costs to import, what its wheel holds, and whether its papers agree."""
 
 import dataclasses
+import doctest
 import functools
 import importlib.metadata
 import io
@@ -91,15 +92,22 @@ def test_readme_has_its_two_commands():
     assert setups == [(".", "fastgmmmi"), ("'.[test]'", "pytest")]
 
 
-@pytest.mark.parametrize("block", re.findall(r"```python\n(.*?)```", README, re.S))
-def test_readme_example_runs(block, capsys):
-    exec(compile(block, "README.md", "exec"), {})
-    assert capsys.readouterr().out
+def test_readme_examples_run_one_after_the_other(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", README, re.S):
+        exec(compile(block, "README.md", "exec"), names)
+        assert capsys.readouterr().out
 
 
 @pytest.mark.parametrize("path", re.findall(r"\]\(([^):]+)\)", README))
 def test_readme_links_exist(path):
     assert (ROOT / path).exists()
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in ROOT.glob("fastgmmmi/[a-z]*.py")))
+def test_docstring_examples_run(module):
+    assert doctest.testmod(importlib.import_module(f"fastgmmmi.{module}")).failed == 0
 
 
 @pytest.mark.parametrize("name", [*public_names()])
