@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _core, files
 from .errors import count
-from .inputs import ROLES, choice, complete, pair, recoded, variable
+from .inputs import ABSENT, ROLES, choice, complete, pair, recoded, variable
 from .mixture import ARRAYS, Fitted, GaussianMixture
 
 if TYPE_CHECKING:
@@ -294,8 +294,7 @@ class MIResult:
         ]
         if self._is_divergence:
             arrays.append((None, np.zeros(len(mapped[0]), np.int32), 2))
-        absent = (None, None, 0)
-        x_arrays, y_arrays, given_arrays = (*arrays, absent, absent)[:3]
+        x_arrays, y_arrays, given_arrays = (*arrays, ABSENT, ABSENT)[:3]
         quantity = _core.QUANTITIES[self.quantity.removeprefix("paired ")]
         values = _core.pointwise(quantity, (x_arrays, y_arrays, given_arrays), *self._classes, *self._parameters)
         if self.quantity == "entropy":
