@@ -309,7 +309,8 @@ static int fit_all(class_fits *fits, const fgm_options *options, uint64_t seed, 
     FGM_TRY(fit_classes(fits));
     summarise_fits(fits, result);
     FGM_TRY(pointwise_moments(&fits->model, prepared, &deviation, &skewness));
-    result->acceleration = skewness / (6.0 * sqrt((double)prepared->n));
+    int64_t n = is_divergence(&prepared->layout) ? fgm_class_rows(prepared, 0).n : prepared->n;
+    result->acceleration = skewness / (6.0 * sqrt((double)n));
     result->smaller_entropy = NAN;
     if (is_table(prepared)) {
         FGM_TRY(fgm_table_statistics(&fits->model, &prepared->layout, (double)prepared->n, &bias, &result->smaller_entropy));

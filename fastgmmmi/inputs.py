@@ -79,7 +79,7 @@ class Variable(NamedTuple):
         return self.values if self.d else None, self.codes, len(self.labels)
 
 
-_ABSENT = (None, None, 0)
+ABSENT = (None, None, 0)
 
 
 class Samples(NamedTuple):
@@ -104,7 +104,7 @@ class Samples(NamedTuple):
             values = [variable.values for variable in self.variables]
             sample = np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in values])
             arrays = [(np.concatenate(values), None, 0), (None, sample, 2)]
-        x, y, given = (*arrays, _ABSENT, _ABSENT)[:3]
+        x, y, given = (*arrays, ABSENT, ABSENT)[:3]
         return _core.QUANTITIES[self.quantity], (x, y, given), self.sample_weight
 
     def explain(self, error: _core.CoreError) -> ValueError:

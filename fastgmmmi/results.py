@@ -14,7 +14,7 @@ import numpy as np
 
 from . import _core, files
 from .errors import count
-from .inputs import ROLES, choice, complete, pair, recoded, variable
+from .inputs import ABSENT, ROLES, choice, complete, pair, recoded, variable
 from .mixture import ARRAYS, Fitted, GaussianMixture
 
 if TYPE_CHECKING:
@@ -165,8 +165,9 @@ class MIResult:
         The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
-        of components (`reselected`), and for a table, "bca" covers the "normal" interval too. Replicates that failed
-        are left out.
+        of components (`reselected`), "bca" covers the "normal" interval too. Replicates that failed are left out.
+        Quantiles are those that a further replicate would fall below with the probability asked for: the k-th of B
+        ordered replicates stands for ``k / (B + 1)``.
 
         Examples
         --------
@@ -190,18 +191,17 @@ class MIResult:
         if method == "normal":
             low, high = (self.value + normal.inv_cdf(p) * self.standard_error for p in tails)
         elif method == "percentile":
-            low, high = np.quantile(replicates, tails)
+            low, high = _quantiles(replicates, tails)
         elif method == "basic":
-            high, low = 2 * self.plug_in - np.quantile(replicates, tails)
+            high, low = 2 * self.plug_in - _quantiles(replicates, tails)
         else:
             mean = replicates.mean()
             below = np.count_nonzero(replicates < mean) + np.count_nonzero(replicates == mean) / 2
             z0 = normal.inv_cdf(below / len(replicates))
             levels = [_bca_level(normal, p, z0, self._acceleration) for p in tails]
-            low, high = self.value - mean + np.quantile(replicates, levels)
-            # Where they choose, replicates mix several fits, and the shape of a mixture says little of one estimate;
-            # quantiles of a hundred replicates of a table cut its tails short.
-            if self.reselected or self.model is None:
+            low, high = self.value - mean + _quantiles(replicates, levels)
+            # Where they choose, replicates mix several fits, and the shape of a mixture says little of one estimate.
+            if self.reselected:
                 low = min(low, self.value + normal.inv_cdf(tails[0]) * self.standard_error)
                 high = max(high, self.value + normal.inv_cdf(tails[1]) * self.standard_error)
         return float(low), float(high)
@@ -295,8 +295,7 @@ class MIResult:
         ]
         if self._is_divergence:
             arrays.append((None, np.zeros(len(mapped[0]), np.int32), 2))
-        absent = (None, None, 0)
-        x_arrays, y_arrays, given_arrays = (*arrays, absent, absent)[:3]
+        x_arrays, y_arrays, given_arrays = (*arrays, ABSENT, ABSENT)[:3]
         quantity = _core.QUANTITIES[self.quantity.removeprefix("paired ")]
         values = _core.pointwise(quantity, (x_arrays, y_arrays, given_arrays), *self._classes, *self._parameters)
         if self.quantity == "entropy":
@@ -659,6 +658,11 @@ def plain(label: Any) -> Any:
 def _hashable(label: Any) -> Any:
     """Undo what JSON makes of tuples."""
     return tuple(_hashable(part) for part in label) if isinstance(label, list) else label
+
+
+def _quantiles(replicates: Floats, levels: Sequence[float]) -> Floats:
+    """Quantiles without the bias of the usual ones, which put 3.4% beyond each end of a 95% interval of 100."""
+    return np.asarray(np.quantile(replicates, levels, method="weibull"))
 
 
 def _bca_level(normal: NormalDist, tail: float, z0: float, acceleration: float) -> float:
