@@ -17,6 +17,7 @@ import numpy as np
 MODULES = {
     "fastgmmmi": "fastgmmmi",
     "gmm_mi": "gmm_mi.mi",
+    "gmm_mi_categorical": "gmm_mi.mi",
     "ksg_scikit_learn": "sklearn.feature_selection",
     "mixture_scikit_learn": "sklearn.mixture",
     "ksg_ennemi": "ennemi",
@@ -36,9 +37,10 @@ def fastgmmmi(module, x, y, **options):
     }
 
 
-def gmm_mi(module, x, y):
-    """The whole job of gmm-mi with its defaults: 50 bootstraps."""
-    estimate = module.EstimateMI()
+def gmm_mi(module, x, y, n_components=0):
+    """The whole job of gmm-mi with its defaults: 50 bootstraps. A number of components fixes it."""
+    select = module.SelectComponentsParamHolder(fixed_components_number=n_components)
+    estimate = module.EstimateMI(select_components_params=select)
     (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]))
     return {
         "seconds": seconds,
@@ -46,6 +48,13 @@ def gmm_mi(module, x, y):
         "standard_error": float(error),
         "n_components": int(estimate.best_components),
     }
+
+
+def gmm_mi_categorical(module, x, labels, n_bootstrap):
+    """The same between a number and a class, which gmm-mi wants coded 0, 1, ..."""
+    distribution = module.MIDistParamHolder(n_bootstrap=n_bootstrap)
+    (value, error), seconds = timed(module.EstimateMI().fit_estimate_categorical, x, labels, distribution)
+    return {"seconds": seconds, "value": float(value), "standard_error": float(error)}
 
 
 def ksg_scikit_learn(module, x, y, n_neighbors=3):

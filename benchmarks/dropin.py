@@ -1,0 +1,153 @@
+"""The drop-in for gmm-mi beside gmm-mi itself, on the same data: `python benchmarks/dropin.py`.
+
+Writes benchmarks/results/dropin.md. gmm-mi's runs take some twenty minutes; each is kept in
+benchmarks/results/gmm-mi.jsonl, so that a stopped run goes on where it was. Ours run anew every time.
+"""
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Callable
+
+import cases
+import numpy as np
+import peers
+import report
+import worker
+
+from fastgmmmi import gmm_mi
+
+STORE = report.RESULTS / "gmm-mi.jsonl"
+SEEDS = 20
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # gmm-mi is faster so: its matrices are small
+CLASSES = 10
+LABEL_BOOTSTRAPS = 20  # of the labels, each of which takes gmm-mi more than a second
+
+
+def labelled(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """A number whose mean and width depend on a class of ten, and the class."""
+    labels = np.repeat(np.arange(CLASSES), n // CLASSES)
+    return 0.8 * labels + np.where(labels % 2, 1.0, 0.5) * rng.standard_normal(labels.size), labels
+
+
+def case(name: str) -> Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]:
+    """How one of benchmarks/cases.py is drawn."""
+    return next(case.sample for case in cases.CASES if case.name == name)
+
+
+# What is drawn, samples, and the number of components where it is fixed (0: selected).
+RUNS = [
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, 0),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 2_000, 0),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 10_000, 0),
+    ("D5", case("D5"), 1_000, 0),
+    ("gamma-exponential a=1, logs", case("gamma-exponential a=1, logs"), 1_000, 0),
+    ("label of 10 classes", labelled, 2_000, 0),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, 1),
+    ("D5", case("D5"), 1_000, 5),
+]
+
+
+def job(name: str, n: int, fixed: int, seed: int) -> tuple[str, dict[str, np.ndarray], dict[str, int]]:
+    """A function of worker.py, and its arguments."""
+    sample = next(run[1] for run in RUNS if run[0] == name)
+    x, y = sample(np.random.default_rng([seed, n, zlib.crc32(name.encode())]), n)
+    if sample is labelled:
+        return "gmm_mi_categorical", {"x": x, "labels": y}, {"n_bootstrap": LABEL_BOOTSTRAPS}
+    return "gmm_mi", {"x": x, "y": y}, {"n_components": fixed}
+
+
+def theirs(keys: list[tuple[str, int, int, int]]) -> dict[tuple[str, int, int, int], dict]:
+    """gmm-mi's answers, old or new."""
+    lines = STORE.read_text().splitlines() if STORE.exists() else []
+    found = {tuple(record["key"]): record for record in map(json.loads, lines)}
+    missing = [key for key in keys if key not in found]
+    peer = peers.start("gmm-mi", **ONE_THREAD) if missing else None
+    if missing and peer is None:
+        sys.exit("gmm-mi is not installed: python benchmarks/peers.py")
+    STORE.parent.mkdir(exist_ok=True)
+    with STORE.open("a") as store:
+        for count, key in enumerate(missing, 1):
+            call, arrays, options = job(*key)
+            found[key] = {"key": key, **peer.call(call, arrays, **options)}
+            print(json.dumps(found[key]), file=store, flush=True)
+            print(f"\r{count} of {len(missing)}", end="", file=sys.stderr, flush=True)
+    return {key: found[key] for key in keys}
+
+
+def ours(key: tuple[str, int, int, int]) -> dict:
+    """The same call with our module in the place of theirs."""
+    call, arrays, options = job(*key)
+    return getattr(worker, call)(gmm_mi, **arrays, **options)
+
+
+def with_error(values: np.ndarray, digits: int) -> str:
+    """Mean and its Monte Carlo error."""
+    return f"{values.mean():+.{digits}f} ± {values.std(ddof=1) / np.sqrt(values.size):.{digits}f}"
+
+
+def summary(name: str, n: int, fixed: int, us: list[dict], them: list[dict]) -> list[str]:
+    """One row."""
+    (mine, mine_error), (value, error) = (
+        np.array([[record["value"], record["standard_error"]] for record in records]).T for records in (us, them)
+    )
+    components = [
+        f"{np.mean([record['n_components'] for record in records]):.1f}" if "n_components" in records[0] else ""
+        for records in (us, them)
+    ]
+    difference, ratio = (mine - value) / error, mine_error / error - 1
+    met = abs(difference.mean()) <= 0.15 and abs(ratio.mean()) <= 0.10
+    seconds = [np.median([record["seconds"] for record in records]) for records in (us, them)]
+    return [
+        name,
+        f"{n:,}",
+        str(fixed or "selected"),
+        f"{mine.mean():.4f} ± {mine_error.mean():.4f}",
+        f"{value.mean():.4f} ± {error.mean():.4f}",
+        with_error(difference, 2),
+        with_error(100 * ratio, 0),
+        " / ".join(filter(None, components)),
+        f"{report.duration(seconds[0])} / {report.duration(seconds[1])}",
+        f"{seconds[1] / seconds[0]:,.0f}",
+        "met" if met else "missed",
+    ]
+
+
+HEADER = [
+    "case",
+    "n",
+    "components",
+    "fastgmmmi.gmm_mi",
+    "gmm-mi",
+    "difference of the means / std",
+    "difference of the std, %",
+    "components, ours / theirs",
+    "time, ours / theirs",
+    "ratio",
+    "verdict",
+]
+
+
+def main() -> None:
+    """Run what is missing and publish the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="data sets for each row")
+    options = parser.parse_args()
+    keys = [(name, n, fixed, seed) for name, _, n, fixed in RUNS for seed in range(options.seeds)]
+    them = theirs(keys)
+    rows = []
+    for name, _, n, fixed in RUNS:
+        chosen = [key for key in keys if key[:3] == (name, n, fixed)]
+        rows.append(summary(name, n, fixed, [ours(key) for key in chosen], [them[key] for key in chosen]))
+    text = (
+        f"# The drop-in beside gmm-mi\n\n{report.machine()}.\n\n{options.seeds} data sets for each row, defaults of "
+        "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Each cell is a mean over the data "
+        "sets, of mean ± std or, paired, of our difference to gmm-mi with its Monte Carlo error. Met: the means agree "
+        f"within 0.15 std and the std within 10%.\n\n{report.table(HEADER, rows)}"
+    )
+    report.publish("dropin", text, record=options.seeds >= SEEDS)
+
+
+if __name__ == "__main__":
+    main()
