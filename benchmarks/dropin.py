@@ -142,9 +142,9 @@ def main() -> None:
         rows.append(summary(name, n, fixed, [ours(key) for key in chosen], [them[key] for key in chosen]))
     text = (
         f"# The drop-in beside gmm-mi\n\n{report.machine()}.\n\n{options.seeds} data sets for each row, defaults of "
-        "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Each cell is a mean over the data "
-        "sets, of mean ± std or, paired, of our difference to gmm-mi with its Monte Carlo error. Met: the means agree "
-        f"within 0.15 std and the std within 10%.\n\n{report.table(HEADER, rows)}"
+        "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Cells are means "
+        "over the data sets: of mean ± std and, paired, of our difference to gmm-mi with its Monte Carlo error. Met: "
+        f"the means agree within 0.15 std and the std within 10%.\n\n{report.table(HEADER, rows)}"
     )
     report.publish("dropin", text, record=options.seeds >= SEEDS)
 

@@ -6,11 +6,11 @@ A mixture is (weights (K,), means (K, d), covariances (K, d, d)).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from . import _core
+from . import _core, parallel
 
 if TYPE_CHECKING:
     from .inputs import Floats
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Mixture: TypeAlias = tuple[Floats, Floats, Floats]
 
 _PRIOR = 1e-3  # rows' worth of the data's covariance lent to a component, as in the core (csrc/marginals.c)
-_LEAST_ROWS = 1e-10  # a component of fewer rows has vanished
+_LEAST_ROWS = 1e-10  # a component of fewer rows has vanished, and stays where it is
 
 
 def em(
@@ -51,14 +51,71 @@ def em(
 def _em_pass(X: Floats, weight: Floats, mixture: Mixture, prior: Floats, reg_covar: float) -> Mixture:
     shares = _core.responsibilities(*mixture, X).T * weight
     rows = shares.sum(axis=1)
-    there = rows > _LEAST_ROWS * weight.sum()
-    shares, rows = shares[there], rows[there]
-    means = shares @ X / rows[:, None]
-    covariances = np.empty((*means.shape, X.shape[1]))
-    for k, mean in enumerate(means):
-        centred = X - mean
+    means, covariances = mixture[1].copy(), mixture[2].copy()
+    for k in np.flatnonzero(rows > _LEAST_ROWS * weight.sum()):
+        means[k] = shares[k] @ X / rows[k]
+        centred = X - means[k]
         covariances[k] = ((shares[k] * centred.T) @ centred + prior) / rows[k] + reg_covar * np.eye(X.shape[1])
     return rows / rows.sum(), means, covariances
+
+
+class Starts(NamedTuple):
+    """Fits from each starting point in each fold."""
+
+    training: list[Floats]  # (n_folds)
+    testing: list[Floats]  # (n_folds)
+    mixtures: list[Mixture]  # (n_inits * n_folds)
+    converged: list[bool]  # (n_inits * n_folds)
+    held_out: Floats  # (n_inits, n_folds): mean log-likelihood of the samples left out
+
+    @property
+    def score(self) -> float:
+        """Of the best starting point: its mean over the folds."""
+        return float(self.held_out.mean(axis=1).max())
+
+
+def cross_validate(X: Floats, options: dict[str, int | float], n_components: int, seed: int) -> Starts:
+    """Fit in every fold from every starting point, each to the end.
+
+    The core chooses between starting points after a few passes. From random responsibilities that is too soon: all
+    components still overlap.
+    """
+    n_inits, n_folds = int(options["n_inits"]), int(options["n_folds"])
+    order, folds = np.random.default_rng(seed).permutation(len(X)), np.arange(len(X)) % n_folds
+    training = [X[order[folds != fold]] for fold in range(n_folds)]
+    testing = [X[order[folds == fold]] for fold in range(n_folds)]
+    fits = _from_starts(training, options, n_components, n_inits, seed)
+    held_out = [_core.log_density(*mixture_of(f), testing[i % n_folds]).mean() for i, f in enumerate(fits)]
+    return Starts(
+        training,
+        testing,
+        [mixture_of(found) for found in fits],
+        [found["converged"] for found in fits],
+        np.reshape(held_out, (n_inits, n_folds)),
+    )
+
+
+def mixture_of(found: Any) -> Mixture:
+    """Take the parameters out of what the core gives."""
+    return found["weights"], found["means"], found["covariances"]
+
+
+def fit_whole(X: Floats, options: dict[str, int | float], n_components: int, seed: int) -> Any:
+    """Fit to all the data from every starting point, each to the end; the best of them, as the core gives it."""
+    return max(
+        _from_starts([X], options, n_components, int(options["n_inits"]), seed),
+        key=lambda found: found["log_likelihood"],
+    )
+
+
+def _from_starts(
+    samples: list[Floats], options: dict[str, int | float], n_components: int, n_inits: int, seed: int
+) -> list[Any]:
+    """Fit to all samples from the first starting point, then from the second, ..."""
+    options = {**options, "n_components": n_components, "n_inits": 1}
+    different = 1 if n_components == 1 else n_inits
+    jobs = [(rows, None, options, seed + init, 1, None) for init in range(different) for rows in samples]
+    return parallel.share(lambda job: _core.fit(*job), jobs) * (n_inits // different)
 
 
 def replicates(

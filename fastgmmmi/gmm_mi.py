@@ -12,7 +12,6 @@ import math
 import numbers
 import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
@@ -40,7 +39,7 @@ _INTEGRATION_TOL_ABOVE = 1e-3  # the Monte Carlo integral of gmm-mi errs by 2.5e
 _NEGLIGIBLE = 1e-9  # a reg_covar below this part of a variance is left to the core, whose floor is relative
 
 INIT_TYPES = ("random", "minmax", "kmeans", "randomized_kmeans", "random_sklearn", "kmeans_sklearn")
-METRIC_METHODS = {"valid": "cv", "aic": "aic", "bic": "bic"}
+METRIC_METHODS = ("valid", "aic", "bic")
 INTEGRAL_METHODS = ("MC", "quad")
 KL_ORDERS = ("forward", "reverse")
 
@@ -233,7 +232,7 @@ class _Fit(NamedTuple):
 
     X: Floats  # (n, d)
     mixture: Mixture
-    scores: dict[int, float]  # number of components to the core's score: per sample, larger is better
+    metrics: dict[int, float]  # of each number of components tried, larger is better; empty where it was fixed
     converged: bool  # the fit, and the search where there was one
 
     @property
@@ -252,13 +251,9 @@ def _options(X: Floats, fit: GMMFitParamHolder, select: SelectComponentsParamHol
     """Parameters of gmm-mi as options of the core, whose reg_covar and scale are relative to the data's spread."""
     spread = _spread(X)
     options = core_options(
-        n_components=select.fixed_components_number or None,
-        max_components=select.max_components,
-        criterion=METRIC_METHODS[select.metric_method],
         init=fit.init_type,
         n_folds=select.n_folds,
         n_inits=select.n_inits,
-        patience=select.patience,
         tol=fit.threshold_fit,
         max_iter=fit.max_iter,
         marginals="none",
@@ -277,47 +272,61 @@ def _adds_to_variances(X: Floats, fit: GMMFitParamHolder) -> bool:
     return fit.reg_covar > _NEGLIGIBLE * float(X.var(axis=0).min())
 
 
-def _metric(score: float, n: int, method: str) -> float:
-    """Give gmm-mi's metric, which for a criterion is minus that."""
-    return score if method == "valid" else 2.0 * n * score
+def _criteria(X: Floats, found: Mapping[str, Any]) -> dict[str, float]:
+    """AIC and BIC of a fit to all the data."""
+    (n, d), k = X.shape, found["n_components"]
+    parameters, log_likelihood = k * (d + 1) * (d + 2) // 2 - 1, n * found["log_likelihood"]
+    return {"aic": 2 * parameters - 2 * log_likelihood, "bic": parameters * math.log(n) - 2 * log_likelihood}
 
 
-def _search(scores: Mapping[int, float], n: int, select: SelectComponentsParamHolder) -> tuple[int, bool]:
-    """Which number of components wins when small improvements do not count, and whether the search came to an end."""
+def _metric(X: Floats, options: dict[str, int | float], method: str, n_components: int) -> float:
+    """What selects, larger is better; of a criterion it is minus that, as in gmm-mi."""
+    if method == "valid":
+        return _composed.cross_validate(X, options, n_components, _SEED).score
+    return -_criteria(X, _composed.fit_whole(X, options, n_components, _SEED))[method]
+
+
+def _search(
+    X: Floats, options: dict[str, int | float], select: SelectComponentsParamHolder
+) -> tuple[int, dict[int, float], bool]:
+    """Try 1, 2, ... components: the best number, the metric of each, and whether the search came to an end."""
+    rows, d = len(X) - math.ceil(len(X) / select.n_folds), X.shape[1]
+    if rows < 2 * (d + 2):
+        raise _core.CoreError("ERROR_TOO_FEW_SAMPLES", "too few samples")
+    most = rows // (2 * (d + 1))  # as many as the samples of a fit can bear
     best, highest, waited = 1, -math.inf, 0
-    for k, score in scores.items():
-        metric = _metric(score, n, select.metric_method)
-        if metric > highest + select.threshold_components or k == 1:
-            best, highest, waited = k, metric, 0
+    metrics: dict[int, float] = {}
+    for k in range(1, min(select.max_components, most) + 1):
+        metrics[k] = _metric(X, options, select.metric_method, k)
+        if metrics[k] > highest + select.threshold_components or k == 1:
+            best, highest, waited = k, metrics[k], 0
         else:
             waited += 1
         if waited == select.patience:
-            return best, True
-    return best, False
+            return best, metrics, True
+    return best, metrics, False
 
 
 def _fit_mixture(
     data: Variable, label: str, fit: GMMFitParamHolder, select: SelectComponentsParamHolder, verbose: bool
 ) -> _Fit:
     """Select the number of components, and fit them to all the data."""
-    X, threads = data.values, parallel.resolve_threads(None)
+    X = data.values
     options = _options(X, fit, select)
+    metrics: dict[int, float] = {}
+    n_components, ended = select.fixed_components_number, True
     try:
-        found = _core.fit(X, None, options, _SEED, threads, None)
-        scores = {k: score for k, score in enumerate(found["scores"].tolist(), start=1) if score == score}
-        ended = True
         if not select.fixed_components:
-            best, ended = _search(scores, len(X), select)
-            if best != found["n_components"]:
-                found = _core.fit(X, None, {**options, "n_components": best}, _SEED, threads, None)
+            n_components, metrics, ended = _search(X, options, select)
+        found = _composed.fit_whole(X, options, n_components, _SEED)
     except _core.CoreError as error:
         raise _explained(error, data, label) from None
-    mixture, converged = (found["weights"], found["means"], found["covariances"]), found["converged"]
+    mixture, converged = _composed.mixture_of(found), found["converged"]
     if _adds_to_variances(X, fit):
         mixture, converged = _composed.em(X, None, mixture, fit.reg_covar, fit.threshold_fit, fit.max_iter)
     if verbose:
         print(f"{label}{count(len(mixture[0]), 'component')}, {'' if converged and ended else 'not '}converged")
-    return _Fit(X, mixture, scores, converged and ended)
+    return _Fit(X, mixture, metrics, converged and ended)
 
 
 def _explained(error: _core.CoreError, data: Variable, label: str) -> ValueError:
@@ -347,28 +356,10 @@ def _divergence(mixture: Mixture, order: str) -> float:
 def _core_bootstrap(found: _Fit, options: dict[str, int | float], total: int) -> Floats:
     """Information in each replicate, all of it in the core; threads share the replicates."""
     x, y = (np.ascontiguousarray(found.X[:, [column]]) for column in (0, 1))
-    job = (x, y, None, options, _SEED, *found.mixture)
-    values = np.empty(total)
     bounds = np.linspace(0, total, min(parallel.resolve_threads(None), total) + 1).astype(int).tolist()
-    spans = list(pairwise(bounds))
-
-    def work() -> None:
-        while spans:
-            try:
-                first, last = spans.pop()
-            except IndexError:  # another thread was faster
-                return
-            values[first:last] = _core.bootstrap_range(*job, first, last - first)[0]
-
-    futures: list[Future[object]] = []
-    parallel.start(work, len(spans) - 1, futures)
-    try:
-        work()
-    finally:
-        begun = [future for future in futures if not future.cancel()]
-    for future in begun:
-        future.result()
-    return values
+    job = (x, y, None, options, _SEED, *found.mixture)
+    spans = [(first, last - first) for first, last in pairwise(bounds)]
+    return np.concatenate([values for values, _ in parallel.share(lambda s: _core.bootstrap_range(*job, *s), spans)])
 
 
 def _distribution(
@@ -473,7 +464,7 @@ class EstimateMI:
     KL_std: np.float64 | None
     _fits: dict[Any, _Fit]  # by class; under None where there are no classes
     _is_categorical: bool
-    _traces: dict[Any, dict[int, dict[str, Any]]]
+    _found: dict[Any, dict[int, dict[str, Any]]]  # what results_dict shows, once it was asked for
 
     __slots__ = (
         "KL_mean",
@@ -482,8 +473,8 @@ class EstimateMI:
         "MI_std",
         "__weakref__",
         "_fits",
+        "_found",
         "_is_categorical",
-        "_traces",
         "gmm_fit_params",
         "mi_dist_params",
         "sel_comp_params",
@@ -676,11 +667,11 @@ class EstimateMI:
         --------
         >>> import numpy as np
         >>> from fastgmmmi.gmm_mi import EstimateMI
-        >>> x = np.random.default_rng(1).normal(size=600)
+        >>> x = np.random.default_rng(0).normal(size=600)
         >>> mi = EstimateMI()
         >>> mi.fit_categorical(x, ["a", "b", "c"] * 200)
-        >>> mi.best_components
-        {'a': 1, 'b': 1, 'c': 1}
+        >>> list(mi.best_components)
+        ['a', 'b', 'c']
         """
         classes = _classes(X, Y)
         fits = {
@@ -828,14 +819,14 @@ class EstimateMI:
         the held-out log-likelihood per sample, and its best fold); `all_ws`, `all_ms`, `all_ps` (weights, means and
         precisions, (n_inits, n_folds, ...)), `convergence_flags`, and `all_lcurves`. The curves come two by two, of
         the samples fitted and of those held out, for each fold of each starting point: mean log-likelihood per sample
-        at each pass of plain EM. They are traced when they are first asked for, from starting points and folds of
-        their own. Of a categorical fit, a dict from class to such a dict. Empty before a fit.
+        at each pass of plain EM from the same starting points. All this is worked out when it is first asked for. Of a
+        categorical fit, a dict from class to such a dict. Empty before a fit.
         """
-        if not self._traces:
-            self._traces = {
-                label: _trace(found, self.gmm_fit_params, self.sel_comp_params) for label, found in self._fits.items()
+        if not self._found:
+            self._found = {
+                label: _records(found, self.gmm_fit_params, self.sel_comp_params) for label, found in self._fits.items()
             }
-        return self._by_class(self._traces) or {}
+        return self._by_class(self._found) or {}
 
     @property
     def lcurves(self) -> Any:
@@ -993,7 +984,7 @@ class EstimateMI:
             "is_categorical": self._is_categorical,
             "estimates": {name: getattr(self, name) for name in _ESTIMATES},
             "holders": {name: holder and asdict(holder) for name, holder in holders.items()},
-            "fits": [(_portable(label), found.scores, found.converged) for label, found in self._fits.items()],
+            "fits": [(_portable(label), found.metrics, found.converged) for label, found in self._fits.items()],
         }
         arrays = {
             f"{part}{i}": array
@@ -1022,9 +1013,9 @@ class EstimateMI:
         """
         numbers, arrays = files.load(_file(name), type(self).__name__)
         fits = {}
-        for i, (label, scores, converged) in enumerate(numbers["fits"]):
+        for i, (label, metrics, converged) in enumerate(numbers["fits"]):
             X, weights, means, covariances = (arrays[f"{part}{i}"] for part in _PARTS)
-            by_number = {int(k): score for k, score in scores.items()}
+            by_number = {int(k): metric for k, metric in metrics.items()}
             fits[label] = _Fit(X, (weights, means, covariances), by_number, converged)
         self._accept(fits, numbers["is_categorical"])
         for attribute, kind in _HOLDERS.items():
@@ -1042,7 +1033,7 @@ class EstimateMI:
         """Take new fits, and forget what belonged to the old ones."""
         self._fits = fits
         self._is_categorical = is_categorical
-        self._traces = {}
+        self._found = {}
         self.MI_mean = self.MI_std = self.KL_mean = self.KL_std = None
 
     def _fitted(self, method: str, is_categorical: bool) -> dict[Any, _Fit]:
@@ -1135,64 +1126,41 @@ def _labels(Y: Any) -> list[Any]:
 # ---- learning curves -------------------------------------------------------------------------------------------------
 
 
-def _trace(found: _Fit, fit: GMMFitParamHolder, select: SelectComponentsParamHolder) -> dict[int, dict[str, Any]]:
+def _records(found: _Fit, fit: GMMFitParamHolder, select: SelectComponentsParamHolder) -> dict[int, dict[str, Any]]:
     """What gmm-mi keeps of its search, of every number of components that was tried."""
-    n, d = found.X.shape
-    order = np.random.default_rng(_SEED).permutation(n)
-    options = {**_options(found.X, fit, select), "n_inits": 1}
-    traces = {}
-    for k in found.scores or [found.n_components]:
-        trace = _trace_number(found.X, order, {**options, "n_components": k}, fit, select)
-        if found.scores:
-            whole = _core.fit(found.X, None, {**options, "n_components": k, "n_inits": select.n_inits}, _SEED, 1, None)
-            log_likelihood, parameters = n * whole["log_likelihood"], k * (d + 1) * (d + 2) // 2 - 1
-            metric = _metric(found.scores[k], n, select.metric_method)
-            trace["aic"] = 2 * parameters - 2 * log_likelihood
-            trace["bic"] = parameters * math.log(n) - 2 * log_likelihood
-            trace["valid_score"] = trace["best_val_score"]
-            trace |= {"valid_score": metric} if select.metric_method == "valid" else {select.metric_method: -metric}
-            trace["metric"] = metric
-        traces[k] = trace
-    return traces
+    X, options = found.X, _options(found.X, fit, select)
+    records = {}
+    for k in found.metrics or [found.n_components]:
+        begun = _composed.cross_validate(X, {**options, "max_iter": 1}, k, _SEED).mixtures
+        records[k] = _record(_composed.cross_validate(X, options, k, _SEED), begun, fit)
+        if found.metrics:
+            records[k] |= _criteria(X, _composed.fit_whole(X, options, k, _SEED))
+            records[k] |= {"valid_score": records[k]["best_val_score"], "metric": found.metrics[k]}
+    return records
 
 
-def _trace_number(
-    X: Floats,
-    order: NDArray[np.int64],
-    options: dict[str, int | float],
-    fit: GMMFitParamHolder,
-    select: SelectComponentsParamHolder,
-) -> dict[str, Any]:
-    """Plain EM from each starting point in each fold, with its learning curves."""
-    shape = select.n_inits, select.n_folds
-    held_out, flags, curves = np.empty(shape), [], []
-    mixtures: list[Mixture] = []
-    for init, fold in np.ndindex(shape):
-        chosen = np.zeros(len(X), np.bool_)
-        chosen[order[fold :: select.n_folds]] = True
-        train, test = X[~chosen], X[chosen]
-        found = _core.fit(train, None, {**options, "max_iter": 1}, init, 1, None)
-        start = (found["weights"], found["means"], found["covariances"])
+def _record(starts: _composed.Starts, begun: Sequence[Mixture], fit: GMMFitParamHolder) -> dict[str, Any]:
+    """Each fit with one number of components, and its learning curves."""
+    shape = starts.held_out.shape
+    scores = starts.held_out.mean(axis=1)
+    best = int(scores.argmax())
+    weights, means, covariances = (np.array(arrays) for arrays in zip(*starts.mixtures, strict=True))
+    curves = []
+    for i, start in enumerate(begun):
+        train, test = starts.training[i % shape[1]], starts.testing[i % shape[1]]
         passes: list[tuple[Mixture, float]] = []
-        mixture, converged = _composed.em(
-            train, None, start, fit.reg_covar, fit.threshold_fit, fit.max_iter, passes.append
-        )
-        validated = np.array([_core.log_density(*mixture, test).mean() for mixture, _ in passes])
-        held_out[init, fold] = validated[-1]
-        flags.append(converged)
-        curves += [np.array([score for _, score in passes]), validated]
-        mixtures.append(mixture)
-    best = int(held_out.mean(axis=1).argmax())
-    weights, means, covariances = (np.array(arrays) for arrays in zip(*mixtures, strict=True))
+        _composed.em(train, None, start, fit.reg_covar, fit.threshold_fit, fit.max_iter, passes.append)
+        curves.append(np.array([log_likelihood for _, log_likelihood in passes]))
+        curves.append(np.array([_core.log_density(*mixture, test).mean() for mixture, _ in passes]))
     return {
         "best_seed": best,
-        "best_val_score": held_out[best].mean(),
-        "best_fold_in_init": int(held_out[best].argmax()),
+        "best_val_score": scores[best],
+        "best_fold_in_init": int(starts.held_out[best].argmax()),
         "all_lcurves": curves,
         "all_ws": weights.reshape(*shape, *weights.shape[1:]),
         "all_ms": means.reshape(*shape, *means.shape[1:]),
         "all_ps": np.linalg.inv(covariances).reshape(*shape, *covariances.shape[1:]),
-        "convergence_flags": flags,
+        "convergence_flags": starts.converged,
     }
 
 
