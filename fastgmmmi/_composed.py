@@ -5,7 +5,7 @@ A mixture is (weights (K,), means (K, d), covariances (K, d, d)).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -118,14 +118,15 @@ def _from_starts(
     return parallel.share(lambda job: _core.fit(*job), jobs) * (n_inits // different)
 
 
-def replicates(
+def replicate(
     X: Floats, start: Mixture, rng: np.random.Generator, reg_covar: float, tol: float, max_iter: int
-) -> Iterator[Mixture]:
-    """Refit to one bootstrap resample after another, from the mixture fitted to all the data."""
-    while True:
-        counts = rng.poisson(1.0, len(X))
-        drawn = counts > 0
-        yield em(np.ascontiguousarray(X[drawn]), counts[drawn].astype(float), start, reg_covar, tol, max_iter)[0]
+) -> Mixture:
+    """Refit to a bootstrap resample, from the mixture fitted to all the data."""
+    counts = rng.poisson(1.0, len(X))
+    drawn = counts > 0
+    if np.count_nonzero(drawn) < X.shape[1] + 2:
+        raise _core.CoreError("ERROR_TOO_FEW_SAMPLES", "too few samples")
+    return em(X[drawn], counts[drawn].astype(float), start, reg_covar, tol, max_iter)[0]
 
 
 def kl_divergence(p: Mixture, q: Mixture) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 
 from . import _composed, _core, files, parallel
-from .errors import DegenerateDataError, NotFittedError, count
+from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError, count
 from .inputs import Samples, Variable, choice, complete, core_options, positive_number, variable, whole_number
 from .mixture import GaussianMixture
 
@@ -36,7 +37,7 @@ __all__ = ["EstimateMI", "GMMFitParamHolder", "MIDistParamHolder", "SelectCompon
 _SEED = 0  # of everything random: the same data give the same answer
 _INTEGRATION_TOL = 1e-5  # nats, up to dimension 3
 _INTEGRATION_TOL_ABOVE = 1e-3  # the Monte Carlo integral of gmm-mi errs by 2.5e-3
-_NEGLIGIBLE = 1e-9  # a reg_covar below this part of a variance is left to the core, whose floor is relative
+_NEGLIGIBLE = 1e-6  # a reg_covar below this part of a variance is left to the core, whose floor is relative
 
 INIT_TYPES = ("random", "minmax", "kmeans", "randomized_kmeans", "random_sklearn", "kmeans_sklearn")
 METRIC_METHODS = ("valid", "aic", "bic")
@@ -261,15 +262,21 @@ def _options(X: Floats, fit: GMMFitParamHolder, select: SelectComponentsParamHol
         integration_tol=_INTEGRATION_TOL,
     )
     if fit.reg_covar > 0:
-        options["reg_covar"] = max(fit.reg_covar / spread**2, float(_core.default_options()["reg_covar"]))
+        relative = min(fit.reg_covar / spread / spread, 1.0)
+        options["reg_covar"] = max(relative, float(_core.default_options()["reg_covar"]))
     if fit.scale is not None:
         options["init_scale"] = fit.scale if fit.init_type == "randomized_kmeans" else fit.scale / spread
     return options
 
 
+def _least_variance(X: Floats) -> float:
+    with np.errstate(all="ignore"):
+        return float(X.var(axis=0).min())
+
+
 def _adds_to_variances(X: Floats, fit: GMMFitParamHolder) -> bool:
     """Whether reg_covar is large enough to be felt; the core keeps variances above it, and does not add it."""
-    return fit.reg_covar > _NEGLIGIBLE * float(X.var(axis=0).min())
+    return fit.reg_covar > _NEGLIGIBLE * _least_variance(X)
 
 
 def _criteria(X: Floats, found: Mapping[str, Any]) -> dict[str, float]:
@@ -323,6 +330,9 @@ def _fit_mixture(
         raise _explained(error, data, label) from None
     mixture, converged = _composed.mixture_of(found), found["converged"]
     if _adds_to_variances(X, fit):
+        if fit.reg_covar > _least_variance(X):
+            message = f"{label}reg_covar={fit.reg_covar:g} is more than the variance of a column, and swamps it"
+            warnings.warn(message, UserWarning, stacklevel=4)
         mixture, converged = _composed.em(X, None, mixture, fit.reg_covar, fit.threshold_fit, fit.max_iter)
     if verbose:
         print(f"{label}{count(len(mixture[0]), 'component')}, {'' if converged and ended else 'not '}converged")
@@ -368,18 +378,18 @@ def _distribution(
     """A quantity of the mixtures, in each of total resamples; without any, of the mixtures fitted to all the data."""
     if total < 1:
         return np.array([quantity([found.mixture for found in fits])])
-    resampled = [
-        _composed.replicates(
-            found.X,
-            found.mixture,
-            np.random.default_rng([_SEED, stream]),
-            fit.reg_covar,
-            fit.threshold_fit,
-            fit.max_iter,
-        )
-        for stream, found in enumerate(fits)
-    ]
-    return np.array([quantity([next(mixtures) for mixtures in resampled]) for _ in range(total)])
+    settings = fit.reg_covar, fit.threshold_fit, fit.max_iter
+
+    def replicate(index: int) -> float:
+        rngs = (np.random.default_rng([_SEED, index, stream]) for stream in range(len(fits)))
+        try:
+            return quantity(
+                [_composed.replicate(f.X, f.mixture, rng, *settings) for f, rng in zip(fits, rngs, strict=True)]
+            )
+        except _core.CoreError:
+            return math.nan
+
+    return np.array(parallel.share(replicate, range(total)))
 
 
 def _information_distribution(
@@ -395,7 +405,10 @@ def _mean_and_std(values: Floats, total: int, base: float) -> Estimate:
     """Mean and standard deviation of the replicates that could be fitted, in units of log(base)."""
     there = values[~np.isnan(values)] / math.log(base)
     if not there.size:
-        raise DegenerateDataError("none of the bootstrap resamples could be fitted")
+        raise DegenerateDataError("none of the bootstrap replicates could be fitted")
+    if there.size < values.size:
+        message = f"{values.size - there.size} of {total} bootstrap replicates could not be fitted; they are left out"
+        warnings.warn(message, ConvergenceWarning, stacklevel=3)
     return there.mean(), None if total < 1 else there.std(ddof=1) if there.size > 1 else np.float64(np.nan)
 
 

@@ -5,8 +5,10 @@ import functools
 import inspect
 import math
 import pickle
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -273,6 +275,20 @@ def test_reg_covar_is_added_in_the_units_of_the_data():
     assert value(X, select=ONE, reg_covar=0.0) == pytest.approx(value(X, select=ONE), abs=1e-9)
 
 
+def test_units_of_the_data_do_not_matter_while_reg_covar_is_small():
+    X = clusters(300)
+    expected = value(X)
+    for unit in (1e-3, 1e8, 1e100):
+        assert value(unit * X) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-9, 1e-100])
+def test_reg_covar_that_swamps_the_data_is_warned_of(unit):
+    with pytest.warns(UserWarning, match="reg_covar=1e-15 is more than the variance"):
+        assert 0 <= value(unit * gaussian(300)) < 1e-3
+    assert value(1e-9 * gaussian(300), select=ONE, reg_covar=0.0) == pytest.approx(value(gaussian(300), select=ONE))
+
+
 def test_reg_covar_of_several_components():
     X = clusters(600)
     three = SelectComponentsParamHolder(fixed_components_number=3)
@@ -432,6 +448,17 @@ def test_the_error_is_that_of_the_estimate():
     assert np.median(errors) == pytest.approx(0.6 / math.sqrt(500), rel=0.1)
 
 
+def test_replicates_that_cannot_be_fitted_are_left_out():
+    x = np.concatenate([np.arange(7.0) ** 2, np.arange(200.0)])
+    labels = np.repeat([0, 1], [7, 200])
+    with pytest.warns(
+        fg.ConvergenceWarning, match="of 200 bootstrap replicates could not be fitted; they are left out"
+    ):
+        mean, error = EstimateMI(None, ONE).fit_estimate_categorical(x, labels, MIDistParamHolder(200))
+    assert 0 < mean < math.log(2)
+    assert 0 < error < 1
+
+
 # ---- state -----------------------------------------------------------------------------------------------------------
 
 
@@ -476,7 +503,7 @@ def test_a_failed_fit_keeps_the_old_one():
     assert estimator.estimate() == expected
 
 
-def test_data_are_not_kept_by_reference_to_what_the_user_changes():
+def test_data_are_not_modified():
     X = gaussian(300)
     before = X.copy()
     estimator = EstimateMI()
@@ -730,6 +757,12 @@ def test_docstring_is_numpydoc(name):
     assert functools.reduce(getattr, name.split("."), gmm_mi).__doc__
     errors = validate(f"fastgmmmi.gmm_mi.{name}")["errors"]
     assert [text for code, text in errors if code not in other_layout] == []
+
+
+def test_the_page_s_example_runs(capsys):
+    page = (Path(__file__).parent.parent / "docs" / "gmm_mi.md").read_text(encoding="utf-8")
+    exec(compile(re.search(r"```python\n(.*?)```", page, re.S)[1], "gmm_mi.md", "exec"), {})
+    assert re.fullmatch(r"\(0\.\d+ ± 0\.\d+\) nats, \d components\n", capsys.readouterr().out)
 
 
 def test_examples_run(axes):
