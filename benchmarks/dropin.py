@@ -87,8 +87,9 @@ def with_error(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():+.{digits}f} ± {values.std(ddof=1) / np.sqrt(values.size):.{digits}f}"
 
 
-def summary(name: str, n: int, fixed: int, us: list[dict], them: list[dict]) -> list[str]:
-    """One row."""
+def summary(name: str, n: int, fixed: int, pairs: list[tuple[dict, dict]]) -> list[str]:
+    """One row; where gmm-mi stopped with an error there is nothing to compare."""
+    us, them = zip(*(pair for pair in pairs if "failed" not in pair[1]), strict=True)
     (mine, mine_error), (value, error) = (
         np.array([[record["value"], record["standard_error"]] for record in records]).T for records in (us, them)
     )
@@ -110,6 +111,7 @@ def summary(name: str, n: int, fixed: int, us: list[dict], them: list[dict]) -> 
         " / ".join(filter(None, components)),
         f"{report.duration(seconds[0])} / {report.duration(seconds[1])}",
         f"{seconds[1] / seconds[0]:,.0f}",
+        str(len(pairs) - len(them)),
         "met" if met else "missed",
     ]
 
@@ -125,6 +127,7 @@ HEADER = [
     "components, ours / theirs",
     "time, ours / theirs",
     "ratio",
+    "gmm-mi failed",
     "verdict",
 ]
 
@@ -139,7 +142,7 @@ def main() -> None:
     rows = []
     for name, _, n, fixed in RUNS:
         chosen = [key for key in keys if key[:3] == (name, n, fixed)]
-        rows.append(summary(name, n, fixed, [ours(key) for key in chosen], [them[key] for key in chosen]))
+        rows.append(summary(name, n, fixed, [(ours(key), them[key]) for key in chosen]))
     text = (
         f"# The drop-in beside gmm-mi\n\n{report.machine()}.\n\n{options.seeds} data sets for each row, defaults of "
         "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Cells are means "
