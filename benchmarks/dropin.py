@@ -36,29 +36,32 @@ def case(name: str) -> Callable[[np.random.Generator, int], tuple[np.ndarray, np
     return next(case.sample for case in cases.CASES if case.name == name)
 
 
-# What is drawn, samples, and the number of components where it is fixed (0: selected).
+# What is drawn, samples, and what is asked of the selection (nothing: defaults).
 RUNS = [
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, 0),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 2_000, 0),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 10_000, 0),
-    ("D5", case("D5"), 1_000, 0),
-    ("gamma-exponential a=1, logs", case("gamma-exponential a=1, logs"), 1_000, 0),
-    ("label of 10 classes", labelled, 2_000, 0),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, 1),
-    ("D5", case("D5"), 1_000, 5),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 2_000, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 10_000, ""),
+    ("D5", case("D5"), 1_000, ""),
+    ("gamma-exponential a=1, logs", case("gamma-exponential a=1, logs"), 1_000, ""),
+    ("label of 10 classes", labelled, 2_000, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, "fixed_components_number=1"),
+    ("D5", case("D5"), 1_000, "patience=2"),
+    ("D5", case("D5"), 1_000, "fixed_components_number=5"),
 ]
+Key = tuple[str, int, str, int]  # name, samples, selection, seed
 
 
-def job(name: str, n: int, fixed: int, seed: int) -> tuple[str, dict[str, np.ndarray], dict[str, int]]:
+def job(name: str, n: int, selection: str, seed: int) -> tuple[str, dict[str, np.ndarray], dict[str, int]]:
     """A function of worker.py, and its arguments."""
     sample = next(run[1] for run in RUNS if run[0] == name)
     x, y = sample(np.random.default_rng([seed, n, zlib.crc32(name.encode())]), n)
     if sample is labelled:
         return "gmm_mi_categorical", {"x": x, "labels": y}, {"n_bootstrap": LABEL_BOOTSTRAPS}
-    return "gmm_mi", {"x": x, "y": y}, {"n_components": fixed}
+    option, _, value = selection.partition("=")
+    return "gmm_mi", {"x": x, "y": y}, {option: int(value)} if option else {}
 
 
-def theirs(keys: list[tuple[str, int, int, int]]) -> dict[tuple[str, int, int, int], dict]:
+def theirs(keys: list[Key]) -> dict[Key, dict]:
     """gmm-mi's answers, old or new."""
     lines = STORE.read_text().splitlines() if STORE.exists() else []
     found = {tuple(record["key"]): record for record in map(json.loads, lines)}
@@ -76,7 +79,7 @@ def theirs(keys: list[tuple[str, int, int, int]]) -> dict[tuple[str, int, int, i
     return {key: found[key] for key in keys}
 
 
-def ours(key: tuple[str, int, int, int]) -> dict:
+def ours(key: Key) -> dict:
     """The same call with our module in the place of theirs."""
     call, arrays, options = job(*key)
     return getattr(worker, call)(gmm_mi, **arrays, **options)
@@ -87,7 +90,7 @@ def with_error(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():+.{digits}f} ± {values.std(ddof=1) / np.sqrt(values.size):.{digits}f}"
 
 
-def summary(name: str, n: int, fixed: int, pairs: list[tuple[dict, dict]]) -> list[str]:
+def summary(name: str, n: int, selection: str, pairs: list[tuple[dict, dict]]) -> list[str]:
     """One row; where gmm-mi stopped with an error there is nothing to compare."""
     us, them = zip(*(pair for pair in pairs if "failed" not in pair[1]), strict=True)
     (mine, mine_error), (value, error) = (
@@ -103,7 +106,7 @@ def summary(name: str, n: int, fixed: int, pairs: list[tuple[dict, dict]]) -> li
     return [
         name,
         f"{n:,}",
-        str(fixed or "selected"),
+        selection or "defaults",
         f"{mine.mean():.4f} ± {mine_error.mean():.4f}",
         f"{value.mean():.4f} ± {error.mean():.4f}",
         with_error(difference, 2),
@@ -119,7 +122,7 @@ def summary(name: str, n: int, fixed: int, pairs: list[tuple[dict, dict]]) -> li
 HEADER = [
     "case",
     "n",
-    "components",
+    "selection",
     "fastgmmmi.gmm_mi",
     "gmm-mi",
     "difference of the means / std",
@@ -137,12 +140,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help="data sets for each row")
     options = parser.parse_args()
-    keys = [(name, n, fixed, seed) for name, _, n, fixed in RUNS for seed in range(options.seeds)]
+    keys = [(name, n, selection, seed) for name, _, n, selection in RUNS for seed in range(options.seeds)]
     them = theirs(keys)
     rows = []
-    for name, _, n, fixed in RUNS:
-        chosen = [key for key in keys if key[:3] == (name, n, fixed)]
-        rows.append(summary(name, n, fixed, [(ours(key), them[key]) for key in chosen]))
+    for name, _, n, selection in RUNS:
+        chosen = [key for key in keys if key[:3] == (name, n, selection)]
+        rows.append(summary(name, n, selection, [(ours(key), them[key]) for key in chosen]))
     text = (
         f"# The drop-in beside gmm-mi\n\n{report.machine()}.\n\n{options.seeds} data sets for each row, defaults of "
         "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Cells are means "

@@ -37,10 +37,9 @@ def fastgmmmi(module, x, y, **options):
     }
 
 
-def gmm_mi(module, x, y, n_components=0):
-    """The whole job of gmm-mi with its defaults: 50 bootstraps. A number of components fixes it."""
-    select = module.SelectComponentsParamHolder(fixed_components_number=n_components)
-    estimate = module.EstimateMI(select_components_params=select)
+def gmm_mi(module, x, y, **select):
+    """The whole job of gmm-mi with its defaults, 50 bootstraps, but for what is said about the selection."""
+    estimate = module.EstimateMI(select_components_params=module.SelectComponentsParamHolder(**select))
     (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]))
     return {
         "seconds": seconds,
