@@ -125,9 +125,9 @@ NOTES = """gmm-mi ran on one thread, on which it is faster than on two, and at l
 machine; its times are rough.
 
 D5 with defaults: four components hardly do better there than three, so that a search with patience 1 stops at three or
-four in some 5% of the data sets, whatever the random numbers; then the estimate is several std low. That happened in two
-of our 20 and, at four components, in one of gmm-mi's. patience=2, or the number of components fixed, takes this chance
-away in both."""
+four in some 5% of the data sets, whatever the random numbers; then the estimate is several std low. That happened in
+two of our 20 and, at four components, in one of gmm-mi's. patience=2, or the number of components fixed, takes this
+chance away in both."""
 
 HEADER = [
     "case",
