@@ -18,6 +18,7 @@ MODULES = {
     "fastgmmmi": "fastgmmmi",
     "fastgmmmi_matrix": "fastgmmmi",
     "gmm_mi": "gmm_mi.mi",
+    "gmm_mi_categorical": "gmm_mi.mi",
     "ksg_scikit_learn": "sklearn.feature_selection",
     "ksg_scikit_learn_columns": "sklearn.feature_selection",
     "mixture_scikit_learn": "sklearn.mixture",
@@ -46,9 +47,9 @@ def fastgmmmi_matrix(module, x, y=None, **options):
     return {"seconds": seconds, "megabytes": memory("VmHWM") - before, "failed pairs": failed}
 
 
-def gmm_mi(module, x, y):
-    """The whole job of gmm-mi with its defaults: 50 bootstraps."""
-    estimate = module.EstimateMI()
+def gmm_mi(module, x, y, **select):
+    """The whole job of gmm-mi with its defaults, 50 bootstraps, but for what is said about the selection."""
+    estimate = module.EstimateMI(select_components_params=module.SelectComponentsParamHolder(**select))
     (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]))
     return {
         "seconds": seconds,
@@ -56,6 +57,13 @@ def gmm_mi(module, x, y):
         "standard_error": float(error),
         "n_components": int(estimate.best_components),
     }
+
+
+def gmm_mi_categorical(module, x, labels, n_bootstrap):
+    """The same between a number and a class, which gmm-mi wants coded 0, 1, ..."""
+    distribution = module.MIDistParamHolder(n_bootstrap=n_bootstrap)
+    (value, error), seconds = timed(module.EstimateMI().fit_estimate_categorical, x, labels, distribution)
+    return {"seconds": seconds, "value": float(value), "standard_error": float(error)}
 
 
 def ksg_scikit_learn(module, x, y, n_neighbors=3):

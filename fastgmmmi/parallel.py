@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -126,6 +126,31 @@ def start(function: Callable[[], object], count: int, futures: list[Future[objec
             # A future of our own: where the pool fails to start a thread it keeps the task, and would run it later.
             futures.append(Future())
             _helpers().submit(_run, futures[-1], function)
+
+
+def share(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
+    """Map function over arguments: the calling thread and helpers share them, as many as threads are the default."""
+    results: list[Any] = [None] * len(arguments)
+    waiting = list(enumerate(arguments))[::-1]
+
+    def work() -> None:
+        while waiting:
+            try:
+                place, argument = waiting.pop()
+            except IndexError:  # another thread was faster
+                return
+            results[place] = function(argument)
+
+    futures: list[Future[object]] = []
+    start(work, min(resolve_threads(None), len(arguments)) - 1, futures)
+    try:
+        work()
+    finally:
+        waiting.clear()
+        begun = [future for future in futures if not future.cancel()]
+    for future in begun:
+        future.result()
+    return results
 
 
 def _run(future: Future[object], function: Callable[[], object]) -> None:

@@ -43,6 +43,18 @@ def test_threads_give_the_same_bits(job, expected, threads):
     assert fg.mutual_information(**job, threads=threads) == expected
 
 
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_what_is_shared_comes_back_in_order(threads):
+    parallel.set_num_threads(threads)
+    try:
+        assert parallel.share(lambda n: n * n, range(50)) == [n * n for n in range(50)]
+        assert parallel.share(abs, []) == []
+        with pytest.raises(ZeroDivisionError):
+            parallel.share(lambda n: 1 // (n - 20), range(50))
+    finally:
+        parallel.set_num_threads(None)
+
+
 def test_calls_from_several_threads(job, expected):
     with ThreadPoolExecutor(3) as pool:
         results = [pool.submit(fg.mutual_information, **job, threads=2) for _ in range(3)]

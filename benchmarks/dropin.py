@@ -1,0 +1,169 @@
+"""The drop-in for gmm-mi beside gmm-mi itself, on the same data: `python benchmarks/dropin.py`.
+
+Writes benchmarks/results/dropin.md. gmm-mi's runs take some twenty minutes; each is kept in
+benchmarks/results/gmm-mi.jsonl, so that a stopped run goes on where it was. Ours run anew every time.
+"""
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Callable
+
+import cases
+import numpy as np
+import peers
+import report
+import worker
+
+from fastgmmmi import gmm_mi
+
+STORE = report.RESULTS / "gmm-mi.jsonl"
+SEEDS = 20
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # gmm-mi is faster so: its matrices are small
+CLASSES = 10
+LABEL_BOOTSTRAPS = 20  # of the labels, each of which takes gmm-mi more than a second
+
+
+def labelled(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """A number whose mean and width depend on a class of ten, and the class."""
+    labels = np.repeat(np.arange(CLASSES), n // CLASSES)
+    return 0.8 * labels + np.where(labels % 2, 1.0, 0.5) * rng.standard_normal(labels.size), labels
+
+
+def case(name: str) -> Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]:
+    """How one of benchmarks/cases.py is drawn."""
+    return next(case.sample for case in cases.CASES if case.name == name)
+
+
+# What is drawn, samples, and what is asked of the selection (nothing: defaults).
+RUNS = [
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 2_000, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 10_000, ""),
+    ("D5", case("D5"), 1_000, ""),
+    ("gamma-exponential a=1, logs", case("gamma-exponential a=1, logs"), 1_000, ""),
+    ("label of 10 classes", labelled, 2_000, ""),
+    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, "fixed_components_number=1"),
+    ("D5", case("D5"), 1_000, "patience=2"),
+    ("D5", case("D5"), 1_000, "fixed_components_number=5"),
+]
+Key = tuple[str, int, str, int]  # name, samples, selection, seed
+
+
+def job(name: str, n: int, selection: str, seed: int) -> tuple[str, dict[str, np.ndarray], dict[str, int]]:
+    """A function of worker.py, and its arguments."""
+    sample = next(run[1] for run in RUNS if run[0] == name)
+    x, y = sample(np.random.default_rng([seed, n, zlib.crc32(name.encode())]), n)
+    if sample is labelled:
+        return "gmm_mi_categorical", {"x": x, "labels": y}, {"n_bootstrap": LABEL_BOOTSTRAPS}
+    option, _, value = selection.partition("=")
+    return "gmm_mi", {"x": x, "y": y}, {option: int(value)} if option else {}
+
+
+def theirs(keys: list[Key]) -> dict[Key, dict]:
+    """gmm-mi's answers, old or new."""
+    lines = STORE.read_text().splitlines() if STORE.exists() else []
+    found = {tuple(record["key"]): record for record in map(json.loads, lines)}
+    missing = [key for key in keys if key not in found]
+    peer = peers.start("gmm-mi", **ONE_THREAD) if missing else None
+    if missing and peer is None:
+        sys.exit("gmm-mi is not installed: python benchmarks/peers.py")
+    STORE.parent.mkdir(exist_ok=True)
+    with STORE.open("a") as store:
+        for count, key in enumerate(missing, 1):
+            call, arrays, options = job(*key)
+            found[key] = {"key": key, **peer.call(call, arrays, **options)}
+            if peer.process.poll() is not None:
+                sys.exit("gmm-mi's process ended; run again to go on")
+            print(json.dumps(found[key]), file=store, flush=True)
+            print(f"\r{count} of {len(missing)}", end="", file=sys.stderr, flush=True)
+    return {key: found[key] for key in keys}
+
+
+def ours(key: Key) -> dict:
+    """The same call with our module in the place of theirs."""
+    call, arrays, options = job(*key)
+    return getattr(worker, call)(gmm_mi, **arrays, **options)
+
+
+def with_error(values: np.ndarray, digits: int) -> str:
+    """Mean and its Monte Carlo error."""
+    return f"{values.mean():+.{digits}f} ± {values.std(ddof=1) / np.sqrt(values.size):.{digits}f}"
+
+
+def summary(name: str, n: int, selection: str, pairs: list[tuple[dict, dict]]) -> list[str]:
+    """One row; where gmm-mi stopped with an error there is nothing to compare."""
+    us, them = zip(*(pair for pair in pairs if "failed" not in pair[1]), strict=True)
+    (mine, mine_error), (value, error) = (
+        np.array([[record["value"], record["standard_error"]] for record in records]).T for records in (us, them)
+    )
+    components = [
+        f"{np.mean([record['n_components'] for record in records]):.1f}" if "n_components" in records[0] else ""
+        for records in (us, them)
+    ]
+    difference, ratio = (mine - value) / error, mine_error / error - 1
+    met = abs(difference.mean()) <= 0.15 and abs(ratio.mean()) <= 0.10
+    seconds = [np.median([record["seconds"] for record in records]) for records in (us, them)]
+    return [
+        name,
+        f"{n:,}",
+        selection or "defaults",
+        f"{mine.mean():.4f} ± {mine_error.mean():.4f}",
+        f"{value.mean():.4f} ± {error.mean():.4f}",
+        with_error(difference, 2),
+        with_error(100 * ratio, 0),
+        " / ".join(filter(None, components)),
+        f"{report.duration(seconds[0])} / {report.duration(seconds[1])}",
+        f"{seconds[1] / seconds[0]:,.0f}",
+        str(len(pairs) - len(them)),
+        "met" if met else "missed",
+    ]
+
+
+NOTES = """gmm-mi ran on one thread, on which it is faster than on two, and at low priority beside other work on the
+machine; its times are rough.
+
+D5 with defaults: four components hardly do better there than three, so that a search with patience 1 stops at three or
+four in some 5% of the data sets, whatever the random numbers; then the estimate is several std low. That happened in
+two of our 20 and, at four components, in one of gmm-mi's. patience=2, or the number of components fixed, takes this
+chance away in both."""
+
+HEADER = [
+    "case",
+    "n",
+    "selection",
+    "fastgmmmi.gmm_mi",
+    "gmm-mi",
+    "difference of the means / std",
+    "difference of the std, %",
+    "components, ours / theirs",
+    "time, ours / theirs",
+    "ratio",
+    "gmm-mi failed",
+    "verdict",
+]
+
+
+def main() -> None:
+    """Run what is missing and publish the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="data sets for each row")
+    options = parser.parse_args()
+    keys = [(name, n, selection, seed) for name, _, n, selection in RUNS for seed in range(options.seeds)]
+    them = theirs(keys)
+    rows = []
+    for name, _, n, selection in RUNS:
+        chosen = [key for key in keys if key[:3] == (name, n, selection)]
+        rows.append(summary(name, n, selection, [(ours(key), them[key]) for key in chosen]))
+    text = (
+        f"# The drop-in beside gmm-mi\n\n{report.machine()}.\n\n{options.seeds} data sets for each row, defaults of "
+        "gmm-mi 0.8.2 (50 bootstraps; 20 for the label), the same code with one import changed; nats. Cells are means "
+        "over the data sets: of mean ± std and, paired, of our difference to gmm-mi with its Monte Carlo error. Met: "
+        f"the means agree within 0.15 std and the std within 10%.\n\n{report.table(HEADER, rows)}\n\n{NOTES}"
+    )
+    report.publish("dropin", text, record=options.seeds >= SEEDS)
+
+
+if __name__ == "__main__":
+    main()
