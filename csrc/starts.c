@@ -365,10 +365,12 @@ static int choose_start(fgm_fitter *fitter, const fgm_training *training, const 
     if (mixture->n_components == 1 || settings->options->n_inits == 1) return fgm_start(training, settings, key, 0, previous, mixture);
     fgm_mixture attempt;
     FGM_TRY(fgm_mixture_allocate(&attempt, mixture->n_components, mixture->d));
-    fgm_training shorter = shorten(training);
+    /* gmm-mi's own starts are further away: after a short run their components still overlap, and which of them is best does not show. */
+    bool is_far = settings->options->init >= FGM_INIT_RANDOM;
+    fgm_training shorter = is_far ? *training : shorten(training);
     fgm_fit_outcome outcome;
     double best = -INFINITY;
-    int status = FGM_OK, passes = settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
+    int status = FGM_OK, passes = is_far || settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
     for (int i = 0; i < settings->options->n_inits && status == FGM_OK; ++i) {
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
