@@ -199,7 +199,7 @@ static int fit_drawn_class(replicate_fit *fit, int class) {
 static int fit_drawn(replicate_fit *fit) {
     const fgm_prepared *prepared = fit->bootstrap->prepared;
     FGM_TRY(fgm_model_allocate(&fit->model, prepared->classes.n, prepared->d, prepared->classes.labels));
-    fgm_model_set_probabilities(&fit->model, fit->samples, fit->drawn->first);
+    fgm_model_set_probabilities(&fit->model, fit->samples, fit->drawn->first, prepared->settings.options->equal_classes);
     fit->within = fgm_allocate(FGM_TRIANGLE((size_t)prepared->d));
     if (!fit->within) return FGM_ERROR_MEMORY;
     if (prepared->classes.n > 1) fgm_within_covariance(fit->samples, fit->drawn->first, prepared->classes.n, fit->within);

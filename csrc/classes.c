@@ -145,10 +145,11 @@ void fgm_model_release(fgm_model *model) {
     memset(model, 0, sizeof *model);
 }
 
-void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first) {
+void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first, bool equal) {
     double total = 0.0;
     for (int c = 0; c < model->n_classes; ++c) {
-        model->probabilities[c] = fgm_training_of(fgm_rows(samples, first[c], first[c + 1])).total_weight;
+        double weight = fgm_training_of(fgm_rows(samples, first[c], first[c + 1])).total_weight;
+        model->probabilities[c] = equal && weight > 0.0 ? 1.0 : weight;
         total += model->probabilities[c];
     }
     for (int c = 0; c < model->n_classes; ++c) model->probabilities[c] /= total;

@@ -294,8 +294,8 @@ typedef struct fgm_model {
 int fgm_model_allocate(fgm_model *model, int n_classes, int d, const int32_t *labels);
 void fgm_model_release(fgm_model *model);
 
-/* Share of the total weight of each class, whose rows are first[c] .. first[c+1]-1. */
-void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first /* (n_classes + 1) */);
+/* Share of the total weight of each class, whose rows are first[c] .. first[c+1]-1; where equal, the same for all that have any. */
+void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first /* (n_classes + 1) */, bool equal);
 
 /* ---- data in, transformed ---------------------------------------------------------------------------------------------------- */
 

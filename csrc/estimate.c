@@ -207,7 +207,7 @@ static int allocate_fits(class_fits *fits, const fgm_prepared *prepared, uint64_
     fits->within = fits->scores + scores;
     for (size_t i = 0; i < scores; ++i) fits->scores[i] = NAN;
     FGM_TRY(fgm_model_allocate(&fits->model, classes->n, prepared->d, classes->labels));
-    fgm_model_set_probabilities(&fits->model, prepared->samples, classes->first);
+    fgm_model_set_probabilities(&fits->model, prepared->samples, classes->first, prepared->settings.options->equal_classes);
     fgm_within_covariance(prepared->samples, classes->first, classes->n, fits->within);
     return FGM_OK;
 }
@@ -371,7 +371,7 @@ static int import_model(const fgm_prepared *prepared, const int32_t *class_compo
     bool identity = prepared->settings.options->marginals == FGM_MARGINALS_NONE;
     size_t place = 0, d = (size_t)prepared->d;
     FGM_TRY(fgm_model_allocate(model, prepared->classes.n, prepared->d, prepared->classes.labels));
-    fgm_model_set_probabilities(model, prepared->samples, prepared->classes.first);
+    fgm_model_set_probabilities(model, prepared->samples, prepared->classes.first, prepared->settings.options->equal_classes);
     for (int c = 0; prepared->d > 0 && c < model->n_classes; ++c) {
         FGM_TRY(import_mixture(&model->mixtures[c], prepared, class_components[c], identity, weights + place, means + place * d,
                                covariances + place * d * d));

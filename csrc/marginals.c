@@ -19,6 +19,7 @@
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
 #define SELECTION_PASSES 100
 #define PRIOR 1e-3            /* of the data's covariance, lent to each component as one row's worth */
+#define HIGHEST_FLOOR 1e6     /* variances of a column: nothing is left of the data by then */
 #define WIDEST_RESOLUTION 0.5 /* a column of few values must still leave room for components: floor at most half a standard deviation */
 
 /* ---- sorting ------------------------------------------------------------------------------------------------------------------- */
@@ -342,8 +343,9 @@ static void order_columns(fgm_prepared *prepared) {
 
 static void set_floor(fgm_prepared *prepared, const fgm_options *options) {
     for (int j = 0; j < prepared->d; ++j) {
-        double width = fmin(prepared->resolution[j], WIDEST_RESOLUTION);
-        prepared->settings.floor[j] = fmax(options->reg_covar, width * width);
+        double width = fmin(prepared->resolution[j], WIDEST_RESOLUTION), scale = prepared->scale[j];
+        double least = fmin(options->least_variance / scale / scale, HIGHEST_FLOOR);
+        prepared->settings.floor[j] = fmax(fmax(options->reg_covar, least), width * width);
     }
 }
 
@@ -500,7 +502,9 @@ static int check_options(const fgm_options *options) {
                  options->n_inits >= 1 && options->patience >= 1 && options->max_iter >= 1 && options->tol >= 0.0 && isfinite(options->tol) &&
                  options->reg_covar > 0.0 && isfinite(options->reg_covar) && options->init_scale >= 0.0 && isfinite(options->init_scale) &&
                  options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_GAUSSIANIZE && options->n_bootstrap >= 0 &&
-                 options->reselect >= -1 && options->reselect <= 1 && options->integration_tol > 0.0 && isfinite(options->integration_tol);
+                 options->reselect >= -1 && options->reselect <= 1 && options->equal_classes >= 0 && options->equal_classes <= 1 &&
+                 options->integration_tol > 0.0 && isfinite(options->integration_tol) && options->least_gain >= 0.0 &&
+                 isfinite(options->least_gain) && options->least_variance >= 0.0 && isfinite(options->least_variance);
     return valid ? FGM_OK : FGM_ERROR_OPTION;
 }
 

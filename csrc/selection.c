@@ -2,7 +2,7 @@
  *
  * For K = 1, 2, ... one fit per fold to the other folds, scored by the mean log-density of the rows left out (their weights counting);
  * AIC and BIC score one fit to all rows by its log-likelihood less (parameters) / n or less (parameters) ln n / (2 n). The search ends when
- * patience further numbers have not beaten the best, counted anew after every improvement. The fit to all rows then starts from the folds'
+ * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the folds'
  * fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
  * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
@@ -67,12 +67,16 @@ static int fit_folds(search *state) {
     return FGM_OK;
 }
 
+static double total_weight(const search *state) {
+    double weight = 0.0;
+    for (int fold = 0; fold < state->n_folds; ++fold) weight += state->held_out_weight[fold];
+    return weight;
+}
+
 static double score(const search *state) {
-    double sum = 0.0, weight = 0.0;
+    double sum = 0.0, weight = total_weight(state);
     for (int fold = 0; fold < state->n_folds; ++fold) {
-        if (!(state->held_out_weight[fold] > 0.0)) continue;
-        sum += state->held_out[fold] * state->held_out_weight[fold];
-        weight += state->held_out_weight[fold];
+        if (state->held_out_weight[fold] > 0.0) sum += state->held_out[fold] * state->held_out_weight[fold];
     }
     double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
     int criterion = state->settings->options->criterion;
@@ -80,6 +84,12 @@ static double score(const search *state) {
                      : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight
                                                       : 0.0;
     return sum / weight - penalty;
+}
+
+/* Least improvement of the score that counts; AIC and BIC are minus twice the score of all samples. */
+static double least_gain(const search *state) {
+    const fgm_options *options = state->settings->options;
+    return options->criterion == FGM_CRITERION_CV ? options->least_gain : 0.5 * options->least_gain / total_weight(state);
 }
 
 static int keep_best(search *state) {
@@ -101,7 +111,7 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
         FGM_TRY(fit_folds(state));
         double reached = score(state);
         if (scores) scores[k - 1] = reached;
-        if (reached > highest || k == 1) {
+        if (reached > highest + least_gain(state) || k == 1) {
             highest = reached;
             *chosen = k;
             FGM_TRY(keep_best(state));

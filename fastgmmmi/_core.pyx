@@ -40,13 +40,14 @@ cdef extern from "fastgmmmi.h" nogil:
         size_t size
         int32_t n_components, max_components, criterion, init, n_folds, n_inits, patience, max_iter
         double tol, reg_covar, init_scale
-        int32_t marginals, n_bootstrap, reselect
+        int32_t marginals, n_bootstrap, reselect, equal_classes
         double integration_tol
         const volatile int *cancel
         void *run_tasks
         void *runner_data
         void *poll
         void *poll_data
+        double least_gain, least_variance
 
     ctypedef struct fgm_fit_result:
         size_t size
@@ -360,8 +361,14 @@ cdef int fill_options(fgm_options *options, dict values) except -1:
             options.n_bootstrap = value
         elif name == "reselect":
             options.reselect = value
+        elif name == "equal_classes":
+            options.equal_classes = value
         elif name == "integration_tol":
             options.integration_tol = value
+        elif name == "least_gain":
+            options.least_gain = value
+        elif name == "least_variance":
+            options.least_variance = value
         else:
             raise KeyError(name)
     return 0
@@ -386,7 +393,10 @@ def default_options():
         "marginals": options.marginals,
         "n_bootstrap": options.n_bootstrap,
         "reselect": options.reselect,
+        "equal_classes": options.equal_classes,
         "integration_tol": options.integration_tol,
+        "least_gain": options.least_gain,
+        "least_variance": options.least_variance,
     }
 
 

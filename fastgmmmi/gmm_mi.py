@@ -19,28 +19,28 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
-from . import _composed, _core, files, parallel
+from . import _core, files, parallel
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError, count
+from .information import findings
 from .inputs import Samples, Variable, choice, complete, core_options, positive_number, variable, whole_number
 from .mixture import GaussianMixture
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from ._composed import Mixture
-    from .inputs import Floats
+    from .inputs import Floats, Integers
 
+    Mixture: TypeAlias = tuple[Floats, Floats, Floats]  # weights (K,), means (K, d), covariances (K, d, d)
     Estimate: TypeAlias = tuple[np.float64, np.float64 | None]
 
 __all__ = ["EstimateMI", "GMMFitParamHolder", "MIDistParamHolder", "SelectComponentsParamHolder"]
 
 _SEED = 0  # of everything random: the same data give the same answer
-_INTEGRATION_TOL = 1e-5  # nats, up to dimension 3
-_INTEGRATION_TOL_ABOVE = 1e-3  # the Monte Carlo integral of gmm-mi errs by 2.5e-3
-_NEGLIGIBLE = 1e-6  # a reg_covar below this part of a variance is left to the core, whose floor is relative
+_INTEGRATION_TOL = 1e-5  # nats; of information up to dimension 3, above it is a tenth of the error
 
 INIT_TYPES = ("random", "minmax", "kmeans", "randomized_kmeans", "random_sklearn", "kmeans_sklearn")
 METRIC_METHODS = ("valid", "aic", "bic")
+_CRITERIA = {"valid": "cv", "aic": "aic", "bic": "bic"}
 INTEGRAL_METHODS = ("MC", "quad")
 KL_ORDERS = ("forward", "reverse")
 
@@ -83,7 +83,7 @@ class GMMFitParamHolder(_ParamHolder):
     threshold_fit : float
         EM stops where less log-likelihood than this is left to gain per sample, in nats.
     reg_covar : float
-        Added to the variances of each component, in the data's units squared.
+        Smallest variance of a component in any direction, in the data's units squared.
     max_iter : int
         Largest number of EM passes.
 
@@ -225,180 +225,182 @@ def _holder(argument: str, given: object, kind: type[Any]) -> Any:
     return kind() if given is None else given
 
 
-# ---- one fitted mixture ----------------------------------------------------------------------------------------------
+# ---- the fit ---------------------------------------------------------------------------------------------------------
 
 
 class _Fit(NamedTuple):
-    """The mixture of all the data, or of one class."""
+    """What was fitted: one mixture of all columns, or one for each class, their parameters one after the other."""
+
+    samples: Samples  # the columns one by one: x, y, and the others as given; or x, and the classes as y
+    class_components: Integers  # (n_classes,), 1 where there are no classes
+    weights: Floats  # (K,)
+    means: Floats  # (K, d)
+    covariances: Floats  # (K, d, d)
+    metrics: list[dict[int, float]]  # of each class: of each number tried, larger is better; empty where it was fixed
+    plug_in: float
+    converged: bool  # the fits, and the searches where there were any
+
+    @property
+    def is_categorical(self) -> bool:
+        return self.samples.variables[1].codes is not None
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """The classes; None alone where there are none."""
+        return self.samples.variables[1].labels if self.is_categorical else (None,)
+
+    @property
+    def X(self) -> Floats:
+        """All columns, (n, d)."""
+        return _columns(self.samples)
+
+    @property
+    def parts(self) -> dict[Any, _Part]:
+        """What belongs to each class."""
+        X, codes, last = self.X, self.samples.variables[1].codes, np.cumsum(self.class_components).tolist()
+        parts = {}
+        for c, (label, k, metrics) in enumerate(zip(self.labels, self.class_components, self.metrics, strict=True)):
+            mine = slice(last[c] - int(k), last[c])
+            mixture = self.weights[mine], self.means[mine], self.covariances[mine]
+            parts[label] = _Part(X if codes is None else X[codes == c], mixture, metrics)
+        return parts
+
+
+class _Part(NamedTuple):
+    """The mixture of one class, or of all rows."""
 
     X: Floats  # (n, d)
     mixture: Mixture
-    metrics: dict[int, float]  # of each number of components tried, larger is better; empty where it was fixed
-    converged: bool  # the fit, and the search where there was one
+    metrics: dict[int, float]
 
     @property
     def n_components(self) -> int:
         return len(self.mixture[0])
 
 
-def _spread(X: Floats) -> float:
-    """Geometric mean of the columns' standard deviations: one unit for all of them, as the core's options want it."""
+def _columns(samples: Samples) -> Floats:
+    """All continuous columns beside each other."""
+    return np.column_stack([variable.values for variable in samples.variables])
+
+
+def _log_widths(X: Floats) -> Floats:
+    """Logarithm of the standard deviation of each column, whatever its unit."""
     with np.errstate(all="ignore"):
-        spread = float(np.exp(np.log(X.std(axis=0)).mean()))
-    return spread if 0.0 < spread < math.inf else 1.0  # a constant column, which the core will report
+        unit = np.abs(X).max(axis=0)
+        widths: Floats = np.log(unit) + np.log((X / unit).std(axis=0))
+    return widths
 
 
 def _options(X: Floats, fit: GMMFitParamHolder, select: SelectComponentsParamHolder) -> dict[str, int | float]:
-    """Parameters of gmm-mi as options of the core, whose reg_covar and scale are relative to the data's spread."""
-    spread = _spread(X)
+    """Parameters of gmm-mi as options of the core, whose scale is relative to the spread of the data."""
     options = core_options(
+        n_components=select.fixed_components_number or None,
+        max_components=select.max_components,
+        criterion=_CRITERIA[select.metric_method],
         init=fit.init_type,
         n_folds=select.n_folds,
         n_inits=select.n_inits,
+        patience=select.patience,
         tol=fit.threshold_fit,
         max_iter=fit.max_iter,
         marginals="none",
+        n_bootstrap=0,
         reselect=False,
         integration_tol=_INTEGRATION_TOL,
     )
-    if fit.reg_covar > 0:
-        relative = min(fit.reg_covar / spread / spread, 1.0)
-        options["reg_covar"] = max(relative, float(_core.default_options()["reg_covar"]))
+    options |= {
+        "equal_classes": 1,
+        "least_gain": select.threshold_components,
+        "least_variance": fit.reg_covar,
+    }
     if fit.scale is not None:
-        options["init_scale"] = fit.scale if fit.init_type == "randomized_kmeans" else fit.scale / spread
+        spread = 1.0 if fit.init_type == "randomized_kmeans" else math.exp(_log_widths(X).mean())
+        options["init_scale"] = fit.scale / spread if 0 < spread < math.inf else fit.scale  # the core tells why it is 0
     return options
 
 
-def _least_variance(X: Floats) -> float:
-    with np.errstate(all="ignore"):
-        return float(X.var(axis=0).min())
-
-
-def _adds_to_variances(X: Floats, fit: GMMFitParamHolder) -> bool:
-    """Whether reg_covar is large enough to be felt; the core keeps variances above it, and does not add it."""
-    return fit.reg_covar > _NEGLIGIBLE * _least_variance(X)
-
-
-def _criteria(X: Floats, found: Mapping[str, Any]) -> dict[str, float]:
-    """AIC and BIC of a fit to all the data."""
-    (n, d), k = X.shape, found["n_components"]
-    parameters, log_likelihood = k * (d + 1) * (d + 2) // 2 - 1, n * found["log_likelihood"]
-    return {"aic": 2 * parameters - 2 * log_likelihood, "bic": parameters * math.log(n) - 2 * log_likelihood}
-
-
-def _metric(X: Floats, options: dict[str, int | float], method: str, n_components: int) -> float:
-    """What selects, larger is better; of a criterion it is minus that, as in gmm-mi."""
-    if method == "valid":
-        return _composed.cross_validate(X, options, n_components, _SEED).score
-    return -_criteria(X, _composed.fit_whole(X, options, n_components, _SEED))[method]
-
-
-def _search(
-    X: Floats, options: dict[str, int | float], select: SelectComponentsParamHolder
-) -> tuple[int, dict[int, float], bool]:
-    """Try 1, 2, ... components: the best number, the metric of each, and whether the search came to an end."""
-    rows, d = len(X) - math.ceil(len(X) / select.n_folds), X.shape[1]
-    if rows < 2 * (d + 2):
-        raise _core.CoreError("ERROR_TOO_FEW_SAMPLES", "too few samples")
-    most = rows // (2 * (d + 1))  # as many as the samples of a fit can bear
-    best, highest, waited = 1, -math.inf, 0
-    metrics: dict[int, float] = {}
-    for k in range(1, min(select.max_components, most) + 1):
-        metrics[k] = _metric(X, options, select.metric_method, k)
-        if metrics[k] > highest + select.threshold_components or k == 1:
-            best, highest, waited = k, metrics[k], 0
-        else:
-            waited += 1
-        if waited == select.patience:
-            return best, metrics, True
-    return best, metrics, False
-
-
-def _fit_mixture(
-    data: Variable, label: str, fit: GMMFitParamHolder, select: SelectComponentsParamHolder, verbose: bool
-) -> _Fit:
-    """Select the number of components, and fit them to all the data."""
-    X = data.values
-    options = _options(X, fit, select)
-    metrics: dict[int, float] = {}
-    n_components, ended = select.fixed_components_number, True
+def _fit_mixtures(samples: Samples, fit: GMMFitParamHolder, select: SelectComponentsParamHolder, verbose: bool) -> _Fit:
+    """Select numbers of components and fit them, all of it in the core."""
+    X = _columns(samples)
     try:
-        if not select.fixed_components:
-            n_components, metrics, ended = _search(X, options, select)
-        found = _composed.fit_whole(X, options, n_components, _SEED)
+        found = _core.information(
+            *samples.arrays, _options(X, fit, select), _SEED, parallel.resolve_threads(None), None
+        )
     except _core.CoreError as error:
-        raise _explained(error, data, label) from None
-    mixture, converged = _composed.mixture_of(found), found["converged"]
-    if _adds_to_variances(X, fit):
-        if fit.reg_covar > _least_variance(X):
-            message = f"{label}reg_covar={fit.reg_covar:g} is more than the variance of a column, and swamps it"
-            warnings.warn(message, UserWarning, stacklevel=4)
-        mixture, converged = _composed.em(X, None, mixture, fit.reg_covar, fit.threshold_fit, fit.max_iter)
+        raise samples.explain(error) from None
+    for message, category in findings(dict(found)):
+        warnings.warn(message, category, stacklevel=3)
+    if 0.5 * math.log(max(fit.reg_covar, 5e-324)) > _log_widths(X).min():
+        message = f"reg_covar={fit.reg_covar:g} is more than the variance of a column, and swamps it"
+        warnings.warn(message, UserWarning, stacklevel=3)
+    rows = np.bincount(samples.variables[1].codes) if samples.variables[1].codes is not None else [len(X)]
+    metrics = [_in_units(select.metric_method, scores, X, n) for scores, n in zip(found["scores"], rows, strict=True)]
+    ended = all(
+        not tried or len(tried) - k == select.patience
+        for tried, k in zip(metrics, found["class_components"].tolist(), strict=True)
+    )
+    fitted = _Fit(
+        samples,
+        found["class_components"],
+        found["weights"],
+        found["means"],
+        found["covariances"],
+        metrics,
+        found["plug_in"],
+        found["converged"] and ended,
+    )
     if verbose:
-        print(f"{label}{count(len(mixture[0]), 'component')}, {'' if converged and ended else 'not '}converged")
-    return _Fit(X, mixture, metrics, converged and ended)
+        for label, part in fitted.parts.items():
+            what = f"class {label!r}: " if fitted.is_categorical else ""
+            print(f"{what}{count(part.n_components, 'component')}, {'' if fitted.converged else 'not '}converged")
+    return fitted
 
 
-def _explained(error: _core.CoreError, data: Variable, label: str) -> ValueError:
-    """Say which class it is about, where there is one."""
-    explained = Samples((data,), None, 0).explain(error)
-    return type(explained)(f"{label}{explained}")
+def _in_units(method: str, scores: Floats, X: Floats, n: int) -> dict[int, float]:
+    """Scores of the core, of n standardised samples, as gmm-mi has them: of a criterion, minus its value."""
+    tried = scores[~np.isnan(scores)] - _log_widths(X).sum()
+    return dict(enumerate((tried if method == "valid" else 2 * n * tried).tolist(), 1))
 
 
 # ---- bootstrap -------------------------------------------------------------------------------------------------------
 
 
-def _information(mixture: Mixture) -> float:
-    """Mutual information of the first two variables, given the others where there are any."""
-    d = mixture[1].shape[1]
-    first, second, rest = (np.array(columns, np.int32) for columns in ([0], [1], range(2, d)))
-    tol = _INTEGRATION_TOL if d <= 3 else _INTEGRATION_TOL_ABOVE
-    return _core.mixture_mutual_information(*mixture, first, second, rest, tol, _SEED)[0]
+def _information_distribution(found: _Fit, options: dict[str, int | float], total: int) -> Floats:
+    """Information in each of total resamples, by the core; without any, that of the fit."""
+    if total < 1:
+        return np.array([found.plug_in])
+    options = {**options, "n_bootstrap": total}
+    parameters = found.class_components, found.weights, found.means, found.covariances
+    job = (*found.samples.arrays, options, _SEED, *parameters)
+    bounds = np.linspace(0, total, min(parallel.resolve_threads(None), total) + 1).astype(int).tolist()
+    spans = [(first, last - first) for first, last in pairwise(bounds)]
+    parts = parallel.share(lambda span: _core.information_range(*job, *span), spans)
+    return np.concatenate([values for values, _ in parts])
+
+
+def _divergence_distribution(found: _Fit, options: dict[str, int | float], total: int, order: str) -> Floats:
+    """Divergence of the first two variables in each of total resamples; without any, that of the fit."""
+    X, n_components = found.X, len(found.weights)
+    if total < 1:
+        return np.array([_divergence((found.weights, found.means, found.covariances), order)])
+
+    def replicate(index: int) -> float:
+        drawn = np.random.default_rng([_SEED, index]).poisson(1.0, len(X)).astype(float)
+        try:
+            fit = _core.fit(X, drawn, {**options, "n_components": n_components}, _SEED, 1, None)
+        except _core.CoreError:
+            return math.nan
+        return _divergence((fit["weights"], fit["means"], fit["covariances"]), order)
+
+    return np.array(parallel.share(replicate, range(total)))
 
 
 def _divergence(mixture: Mixture, order: str) -> float:
     """Kullback-Leibler divergence between the first two variables."""
     weights, means, covariances = mixture
-    first, second = ((weights, *_core.marginal(means, covariances, np.array([column], np.int32))) for column in (0, 1))
-    return _composed.kl_divergence(*((first, second) if order == "forward" else (second, first)))
-
-
-def _core_bootstrap(found: _Fit, options: dict[str, int | float], total: int) -> Floats:
-    """Information in each replicate, all of it in the core; threads share the replicates."""
-    x, y = (np.ascontiguousarray(found.X[:, [column]]) for column in (0, 1))
-    bounds = np.linspace(0, total, min(parallel.resolve_threads(None), total) + 1).astype(int).tolist()
-    job = (x, y, None, options, _SEED, *found.mixture)
-    spans = [(first, last - first) for first, last in pairwise(bounds)]
-    return np.concatenate([values for values, _ in parallel.share(lambda s: _core.bootstrap_range(*job, *s), spans)])
-
-
-def _distribution(
-    fits: Sequence[_Fit], fit: GMMFitParamHolder, total: int, quantity: Callable[[Sequence[Mixture]], float]
-) -> Floats:
-    """A quantity of the mixtures, in each of total resamples; without any, of the mixtures fitted to all the data."""
-    if total < 1:
-        return np.array([quantity([found.mixture for found in fits])])
-    settings = fit.reg_covar, fit.threshold_fit, fit.max_iter
-
-    def replicate(index: int) -> float:
-        rngs = (np.random.default_rng([_SEED, index, stream]) for stream in range(len(fits)))
-        try:
-            return quantity(
-                [_composed.replicate(f.X, f.mixture, rng, *settings) for f, rng in zip(fits, rngs, strict=True)]
-            )
-        except _core.CoreError:
-            return math.nan
-
-    return np.array(parallel.share(replicate, range(total)))
-
-
-def _information_distribution(
-    found: _Fit, fit: GMMFitParamHolder, select: SelectComponentsParamHolder, total: int
-) -> Floats:
-    """Information in each resample: by the core where it can."""
-    if total < 1 or found.X.shape[1] > 2 or _adds_to_variances(found.X, fit):
-        return _distribution([found], fit, total, lambda mixtures: _information(mixtures[0]))
-    return _core_bootstrap(found, {**_options(found.X, fit, select), "n_bootstrap": total}, total)
+    columns = (0, 1) if order == "forward" else (1, 0)
+    p, q = ((weights, *_core.marginal(means, covariances, np.array([column], np.int32))) for column in columns)
+    return _core.kl_divergence(*p, *q, _INTEGRATION_TOL, _SEED)[0]
 
 
 def _mean_and_std(values: Floats, total: int, base: float) -> Estimate:
@@ -475,8 +477,7 @@ class EstimateMI:
     MI_std: np.float64 | None
     KL_mean: np.float64 | None
     KL_std: np.float64 | None
-    _fits: dict[Any, _Fit]  # by class; under None where there are no classes
-    _is_categorical: bool
+    _fit: _Fit | None
     _found: dict[Any, dict[int, dict[str, Any]]]  # what results_dict shows, once it was asked for
 
     __slots__ = (
@@ -485,9 +486,8 @@ class EstimateMI:
         "MI_mean",
         "MI_std",
         "__weakref__",
-        "_fits",
+        "_fit",
         "_found",
-        "_is_categorical",
         "gmm_fit_params",
         "mi_dist_params",
         "sel_comp_params",
@@ -503,7 +503,7 @@ class EstimateMI:
             "select_components_params", select_components_params, SelectComponentsParamHolder
         )
         self.mi_dist_params = None
-        self._accept({}, is_categorical=False)
+        self._accept(None)
 
     def fit(self, X: ArrayLike, Y: ArrayLike | None = None, verbose: bool = False) -> None:
         """
@@ -534,8 +534,7 @@ class EstimateMI:
         >>> mi.best_components, mi.converged
         (1, True)
         """
-        data = _joint(X, Y)
-        self._accept({None: _fit_mixture(data, "", self.gmm_fit_params, self.sel_comp_params, verbose)})
+        self._accept(_fit_mixtures(_joint(X, Y), self.gmm_fit_params, self.sel_comp_params, verbose))
 
     def estimate(
         self,
@@ -584,21 +583,14 @@ class EstimateMI:
         >>> mi.fit(np.random.default_rng(0).normal(size=(500, 2)))
         >>> bits, error = mi.estimate(MIDistParamHolder(n_bootstrap=20), base=2)
         """
-        found = self._fitted("fit", is_categorical=False)[None]
+        found = self._fitted("fit", is_categorical=False)
         choice("kl_order", kl_order, KL_ORDERS)
-        base = _base(base)
-        self.mi_dist_params = _holder("mi_dist_params", mi_dist_params, MIDistParamHolder)
-        fit, total = self.gmm_fit_params, self.mi_dist_params.n_bootstrap
-        self.MI_mean, self.MI_std = _mean_and_std(
-            _information_distribution(found, fit, self.sel_comp_params, total), total, base
-        )
-        self.KL_mean = self.KL_std = None
-        if include_kl:
-            values = _distribution([found], fit, total, lambda mixtures: _divergence(mixtures[0], kl_order))
+        estimate = self._estimate(found, mi_dist_params, base, verbose)
+        if include_kl and self.mi_dist_params is not None:
+            total = self.mi_dist_params.n_bootstrap
+            values = _divergence_distribution(found, self._options(found), total, kl_order)
             self.KL_mean, self.KL_std = _mean_and_std(values, total, base)
-        if verbose:
-            print(f"MI {self.MI_mean} ± {self.MI_std}")
-        return self.MI_mean, self.MI_std
+        return estimate
 
     def fit_estimate(
         self,
@@ -686,12 +678,7 @@ class EstimateMI:
         >>> list(mi.best_components)
         ['a', 'b', 'c']
         """
-        classes = _classes(X, Y)
-        fits = {
-            label: _fit_mixture(data, f"class {label!r}: ", self.gmm_fit_params, self.sel_comp_params, verbose)
-            for label, data in classes.items()
-        }
-        self._accept(fits, is_categorical=True)
+        self._accept(_fit_mixtures(_classes(X, Y), self.gmm_fit_params, self.sel_comp_params, verbose))
 
     def estimate_categorical(
         self, mi_dist_params: MIDistParamHolder | None = None, base: float = math.e, verbose: bool = False
@@ -736,19 +723,7 @@ class EstimateMI:
         >>> mi.fit_categorical(x + 3 * labels, labels)
         >>> MI_mean, MI_std = mi.estimate_categorical(base=2)  # of at most one bit
         """
-        fits = list(self._fitted("fit_categorical", is_categorical=True).values())
-        base = _base(base)
-        self.mi_dist_params = _holder("mi_dist_params", mi_dist_params, MIDistParamHolder)
-        total = self.mi_dist_params.n_bootstrap
-        tol = _INTEGRATION_TOL if fits[0].X.shape[1] <= 3 else _INTEGRATION_TOL_ABOVE
-        values = _distribution(
-            fits, self.gmm_fit_params, total, lambda mixtures: _composed.class_information(mixtures, tol)
-        )
-        self.MI_mean, self.MI_std = _mean_and_std(values, total, base)
-        self.KL_mean = self.KL_std = None
-        if verbose:
-            print(f"MI {self.MI_mean} ± {self.MI_std}")
-        return self.MI_mean, self.MI_std
+        return self._estimate(self._fitted("fit_categorical", is_categorical=True), mi_dist_params, base, verbose)
 
     def fit_estimate_categorical(
         self,
@@ -803,24 +778,22 @@ class EstimateMI:
     @property
     def fit_done(self) -> bool:
         """Whether there is a fit."""
-        return bool(self._fits)
+        return self._fit is not None
 
     @property
     def converged(self) -> bool:
         """Whether the fits converged, and the searches for the number of components came to an end."""
-        return self.fit_done and all(found.converged for found in self._fits.values())
+        return self._fit is not None and self._fit.converged
 
     @property
     def best_components(self) -> Any:
         """Number of components; of a categorical fit, a dict from class to number; None before a fit."""
-        return self._by_class({label: found.n_components for label, found in self._fits.items()})
+        return self._by_class(lambda part: part.n_components)
 
     @property
     def model(self) -> Any:
         """The fitted `fastgmmmi.GaussianMixture`; of a categorical fit, a dict from class to mixture; None before."""
-        return self._by_class(
-            {label: GaussianMixture.from_parameters(*found.mixture) for label, found in self._fits.items()}
-        )
+        return self._by_class(lambda part: GaussianMixture.from_parameters(*part.mixture))
 
     @property
     def results_dict(self) -> Any:
@@ -828,24 +801,29 @@ class EstimateMI:
         The search for the number of components, as a dict from each number tried to what was found there.
 
         That is a dict of: `metric` (what selected; larger is better), `valid_score`, `aic` and `bic`, where the number
-        was not fixed; `best_seed` and `best_fold_in_init` (the starting point with the largest mean `best_val_score`,
-        the held-out log-likelihood per sample, and its best fold); `all_ws`, `all_ms`, `all_ps` (weights, means and
-        precisions, (n_inits, n_folds, ...)), `convergence_flags`, and `all_lcurves`. The curves come two by two, of
-        the samples fitted and of those held out, for each fold of each starting point: mean log-likelihood per sample
-        at each pass of plain EM from the same starting points. All this is worked out when it is first asked for. Of a
-        categorical fit, a dict from class to such a dict. Empty before a fit.
+        was not fixed; and, of one more fit from each starting point in each fold, `best_seed` and `best_fold_in_init`
+        (the starting point with the largest mean `best_val_score`, the held-out log-likelihood per sample, and its best
+        fold), `all_ws`, `all_ms`, `all_ps` (weights, means and precisions, (n_inits, n_folds, ...)),
+        `convergence_flags`, and `all_lcurves`: two by two, of the samples fitted and of those held out, arrays of one
+        number, the mean log-likelihood per sample where the fit has ended. All this is worked out when it is first
+        asked for. Of a categorical fit, a dict from class to such a dict. Empty before a fit.
         """
+        if self._fit is None:
+            return {}
         if not self._found:
+            options = self._options(self._fit)
             self._found = {
-                label: _records(found, self.gmm_fit_params, self.sel_comp_params) for label, found in self._fits.items()
+                label: _records(part, options, self.sel_comp_params) for label, part in self._fit.parts.items()
             }
-        return self._by_class(self._found) or {}
+        return self._found if self._fit.is_categorical else self._found[None]
 
     @property
     def lcurves(self) -> Any:
         """The learning curves of the number of components selected: its `all_lcurves` in `results_dict`."""
-        if not self._is_categorical:
-            return self.results_dict[self.best_components]["all_lcurves"] if self._fits else None
+        if self._fit is None:
+            return None
+        if not self._fit.is_categorical:
+            return self.results_dict[self.best_components]["all_lcurves"]
         return {label: found[self.best_components[label]]["all_lcurves"] for label, found in self.results_dict.items()}
 
     def plot_fitted_model(self, ax: Any = None, **kwargs: Any) -> Any:
@@ -880,10 +858,10 @@ class EstimateMI:
         from matplotlib import pyplot
         from matplotlib.patches import Ellipse
 
-        found = self._fitted("fit", is_categorical=False)[None]
+        found = self._fitted("fit", is_categorical=False)
         if ax is None:
             ax = pyplot.subplots()[1]
-        for mean, covariance in zip(found.mixture[1][:, :2], found.mixture[2][:, :2, :2], strict=True):
+        for mean, covariance in zip(found.means[:, :2], found.covariances[:, :2, :2], strict=True):
             variances, directions = np.linalg.eigh(covariance)
             angle = math.degrees(math.atan2(directions[1, 1], directions[0, 1]))
             height, width = 4.0 * np.sqrt(variances)
@@ -935,30 +913,26 @@ class EstimateMI:
         """
         from matplotlib import pyplot
 
-        found = self._fitted("fit", is_categorical=False)[None]
-        d = found.X.shape[1]
+        X = self._fitted("fit", is_categorical=False).X
+        d = X.shape[1]
         names = [f"x{j}" for j in range(d)] if parameters is None else [*parameters]
         ranges = (
-            [*found.X.T]
-            if extents is None
-            else [extents[n] for n in names]
-            if isinstance(extents, Mapping)
-            else [*extents]
+            [*X.T] if extents is None else [extents[n] for n in names] if isinstance(extents, Mapping) else [*extents]
         )
         if len(names) != d or len(ranges) != d:
             raise ValueError(f"parameters and extents must be one for each of the {d} variables")
-        draws = self.model.sample(len(found.X) if n_samples is None else n_samples, rng=_SEED)
+        draws = self.model.sample(len(X) if n_samples is None else n_samples, rng=_SEED)
         axes = [np.linspace(np.min(r), np.max(r), 100) for r in ranges]
         figure, panels = pyplot.subplots(d, d, sharex="col", squeeze=False, figsize=(2.5 * d, 2.5 * d))
         for i in range(d):
-            _draw_marginal(panels[i, i], self.model.marginal(i), found.X[:, i], axes[i])
+            _draw_marginal(panels[i, i], self.model.marginal(i), X[:, i], axes[i])
             panels[-1, i].set_xlabel(names[i])
             for j in range(d):
                 if j > i:
                     panels[i, j].axis("off")
                 elif j < i:
                     pair = self.model.marginal([j, i])
-                    _draw_contours(panels[i, j], pair, found.X[:, [j, i]], draws[:, [j, i]], axes[j], axes[i], kwargs)
+                    _draw_contours(panels[i, j], pair, X[:, [j, i]], draws[:, [j, i]], axes[j], axes[i], kwargs)
             if i > 0:
                 panels[i, 0].set_ylabel(names[i])
         return figure
@@ -990,20 +964,21 @@ class EstimateMI:
         >>> same.estimate() == mi.estimate()
         True
         """
-        if not self._fits:
+        found = self._fit
+        if found is None:
             raise NotFittedError("there is nothing to save; call fit first")
         holders = {name: getattr(self, name) for name in _HOLDERS}
         numbers = {
-            "is_categorical": self._is_categorical,
+            "labels": [_portable(label) for label in found.labels],
+            "metrics": found.metrics,
+            "plug_in": found.plug_in,
+            "converged": found.converged,
             "estimates": {name: getattr(self, name) for name in _ESTIMATES},
             "holders": {name: holder and asdict(holder) for name, holder in holders.items()},
-            "fits": [(_portable(label), found.metrics, found.converged) for label, found in self._fits.items()],
         }
-        arrays = {
-            f"{part}{i}": array
-            for i, found in enumerate(self._fits.values())
-            for part, array in zip(_PARTS, (found.X, *found.mixture), strict=True)
-        }
+        arrays = {name: getattr(found, name) for name in _ARRAYS}
+        if found.is_categorical:
+            arrays["codes"] = found.samples.variables[1].codes
         files.save(_file(name), type(self).__name__, numbers, arrays)
 
     def load(self, name: str | os.PathLike[str]) -> None:
@@ -1025,12 +1000,13 @@ class EstimateMI:
         See `save`.
         """
         numbers, arrays = files.load(_file(name), type(self).__name__)
-        fits = {}
-        for i, (label, metrics, converged) in enumerate(numbers["fits"]):
-            X, weights, means, covariances = (arrays[f"{part}{i}"] for part in _PARTS)
-            by_number = {int(k): metric for k, metric in metrics.items()}
-            fits[label] = _Fit(X, (weights, means, covariances), by_number, converged)
-        self._accept(fits, numbers["is_categorical"])
+        X, codes = Variable("X", arrays["X"], None), arrays.get("codes")
+        labels = Variable("Y", np.empty((len(X.values), 0)), None, codes, tuple(numbers["labels"]))
+        samples = _by_column(X) if codes is None else Samples((X, labels), None, 0)
+        metrics = [{int(k): metric for k, metric in tried.items()} for tried in numbers["metrics"]]
+        parameters = {name: arrays[name] for name in _ARRAYS if name != "X"}
+        scalars = {"plug_in": numbers["plug_in"], "converged": numbers["converged"]}
+        self._accept(_Fit(samples=samples, metrics=metrics, **parameters, **scalars))
         for attribute, kind in _HOLDERS.items():
             values = numbers["holders"][attribute]
             setattr(self, attribute, values and kind(**values))
@@ -1038,24 +1014,41 @@ class EstimateMI:
             setattr(self, attribute, None if value is None else np.float64(value))
 
     def __repr__(self) -> str:
-        if not self._fits:
+        if self._fit is None:
             return "EstimateMI(not fitted)"
         return f"EstimateMI({self.best_components} components, MI {self.MI_mean} ± {self.MI_std})"
 
-    def _accept(self, fits: dict[Any, _Fit], is_categorical: bool = False) -> None:
-        """Take new fits, and forget what belonged to the old ones."""
-        self._fits = fits
-        self._is_categorical = is_categorical
+    def _accept(self, fit: _Fit | None) -> None:
+        """Take a new fit, and forget what belonged to the old one."""
+        self._fit = fit
         self._found = {}
         self.MI_mean = self.MI_std = self.KL_mean = self.KL_std = None
 
-    def _fitted(self, method: str, is_categorical: bool) -> dict[Any, _Fit]:
-        if not self._fits or self._is_categorical != is_categorical:
+    def _fitted(self, method: str, is_categorical: bool) -> _Fit:
+        if self._fit is None or self._fit.is_categorical != is_categorical:
             raise NotFittedError(f"this EstimateMI is not fitted for that; call {method} first")
-        return self._fits
+        return self._fit
 
-    def _by_class(self, values: dict[Any, Any]) -> Any:
-        return values if self._is_categorical else values.get(None)
+    def _options(self, fit: _Fit) -> dict[str, int | float]:
+        return _options(fit.X, self.gmm_fit_params, self.sel_comp_params)
+
+    def _estimate(self, found: _Fit, distribution: MIDistParamHolder | None, base: float, verbose: bool) -> Estimate:
+        """Mean and standard deviation of the information, which are kept."""
+        base = _base(base)
+        self.mi_dist_params = _holder("mi_dist_params", distribution, MIDistParamHolder)
+        total = self.mi_dist_params.n_bootstrap
+        values = _information_distribution(found, self._options(found), total)
+        self.MI_mean, self.MI_std = _mean_and_std(values, total, base)
+        self.KL_mean = self.KL_std = None
+        if verbose:
+            print(f"MI {self.MI_mean} ± {self.MI_std}")
+        return self.MI_mean, self.MI_std
+
+    def _by_class(self, of_part: Callable[[_Part], Any]) -> Any:
+        if self._fit is None:
+            return None
+        found = {label: of_part(part) for label, part in self._fit.parts.items()}
+        return found if self._fit.is_categorical else found[None]
 
 
 _HOLDERS = {
@@ -1064,7 +1057,7 @@ _HOLDERS = {
     "mi_dist_params": MIDistParamHolder,
 }
 _ESTIMATES = ("MI_mean", "MI_std", "KL_mean", "KL_std")
-_PARTS = ("X", "weights", "means", "covariances")
+_ARRAYS = ("X", "class_components", "weights", "means", "covariances")
 
 
 def _file(name: str | os.PathLike[str]) -> str:
@@ -1081,49 +1074,58 @@ def _portable(label: object) -> object:
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-def _joint(X: object, Y: object) -> Variable:
-    """The columns of X, or X and Y beside each other."""
+def _by_column(data: Variable) -> Samples:
+    """The first column as x, the second as y, the others as given."""
+    columns = range(data.d) if data.columns is None else data.columns
+    slices = [slice(0, 1), slice(1, 2), slice(2, None)][: min(data.d, 3)]
+    parts = (data._replace(values=np.ascontiguousarray(data.values[:, s]), columns=columns[s]) for s in slices)
+    return Samples(tuple(parts), None, 0)
+
+
+def _joint(X: object, Y: object) -> Samples:
+    """The columns of X, or X and Y."""
     first = variable("X", X)
     if Y is None:
-        if first.values.shape[1] < 2:
+        if first.d < 2:
             raise ValueError("X must have two columns or more, (n, d), where Y is not given; it has 1 column")
         complete(first)
-        return first
+        return _by_column(first)
     second = variable("Y", Y)
     for given in (first, second):
-        if given.values.shape[1] != 1:
+        if given.d != 1:
             raise ValueError(f"{given.argument} must be (n,) or (n, 1) where Y is given, got {given.values.shape}")
-    _same_rows(len(first.values), len(second.values))
-    values = np.column_stack([complete(first), complete(second)])
-    return Variable("X and Y", values, ["X", "Y"])
+        complete(given)
+    return _same_rows(first, second)
 
 
-def _same_rows(n: int, n_other: int) -> None:
+def _same_rows(first: Variable, second: Variable) -> Samples:
+    n, n_other = len(first.values), len(second.values)
     if n != n_other:
         raise ValueError(f"Y has {count(n_other, 'row')} but X has {n}")
+    return Samples((first, second), None, 0)
 
 
-def _classes(X: object, Y: object) -> dict[Any, Variable]:
-    """Samples of each class, in the order in which classes appear."""
+def _classes(X: object, Y: object) -> Samples:
+    """Samples and their classes, which are numbered in the order in which they appear."""
     data = variable("X", X)
     if Y is None:
-        if data.values.shape[1] < 2:
+        if data.d < 2:
             raise ValueError("X must have a column of classes after the others where Y is not given; it has 1 column")
         labels: list[Any] = data.values[:, -1].tolist()
         columns = None if data.columns is None else data.columns[:-1]
-        data = Variable("X", np.ascontiguousarray(data.values[:, :-1]), columns)
+        data = data._replace(values=np.ascontiguousarray(data.values[:, :-1]), columns=columns)
     else:
         labels = _labels(Y)
     complete(data)
-    _same_rows(len(data.values), len(labels))
-    rows: dict[Any, list[int]] = {}
-    for row, label in enumerate(labels):
-        if label is None or label != label or type(label).__name__ == "NAType":
-            raise ValueError(f"Y has missing labels, the first in row {row}")
-        rows.setdefault(label, []).append(row)
-    if len(rows) < 2:
-        raise DegenerateDataError("Y holds one class only, so there is no information about it")
-    return {label: data._replace(values=data.values[chosen]) for label, chosen in rows.items()}
+    numbers: dict[Any, int] = {}
+    codes = [-1 if _is_missing(label) else numbers.setdefault(label, len(numbers)) for label in labels]
+    classes = Variable("Y", np.empty((len(labels), 0)), None, np.array(codes, np.int32), tuple(numbers))
+    complete(classes)
+    return _same_rows(data, classes)
+
+
+def _is_missing(label: Any) -> bool:
+    return label is None or label != label or type(label).__name__ == "NAType"
 
 
 def _labels(Y: Any) -> list[Any]:
@@ -1136,44 +1138,58 @@ def _labels(Y: Any) -> list[Any]:
     return array.ravel().tolist()
 
 
-# ---- learning curves -------------------------------------------------------------------------------------------------
+# ---- the search as gmm-mi tells of it --------------------------------------------------------------------------------
 
 
-def _records(found: _Fit, fit: GMMFitParamHolder, select: SelectComponentsParamHolder) -> dict[int, dict[str, Any]]:
-    """What gmm-mi keeps of its search, of every number of components that was tried."""
-    X, options = found.X, _options(found.X, fit, select)
-    records = {}
-    for k in found.metrics or [found.n_components]:
-        begun = _composed.cross_validate(X, {**options, "max_iter": 1}, k, _SEED).mixtures
-        records[k] = _record(_composed.cross_validate(X, options, k, _SEED), begun, fit)
-        if found.metrics:
-            records[k] |= _criteria(X, _composed.fit_whole(X, options, k, _SEED))
-            records[k] |= {"valid_score": records[k]["best_val_score"], "metric": found.metrics[k]}
+def _records(
+    part: _Part, options: dict[str, int | float], select: SelectComponentsParamHolder
+) -> dict[int, dict[str, Any]]:
+    """What gmm-mi keeps of every number of components that was tried."""
+    records = {k: _of_folds(part.X, {**options, "n_components": k}) for k in part.metrics or [part.n_components]}
+    if not part.metrics:
+        return records
+    (n, d), most = part.X.shape, len(part.metrics)
+    valid, aic = (_all_metrics(part.X, options, method, most) for method in ("valid", "aic"))
+    method, sign = select.metric_method, 1 if select.metric_method == "valid" else -1
+    for k, metric in part.metrics.items():
+        parameters = k * (d + 1) * (d + 2) // 2 - 1
+        records[k] |= {"valid_score": valid[k], "aic": -aic[k], "bic": parameters * (math.log(n) - 2) - aic[k]}
+        records[k] |= {"metric": metric, "valid_score" if method == "valid" else method: sign * metric}
     return records
 
 
-def _record(starts: _composed.Starts, begun: Sequence[Mixture], fit: GMMFitParamHolder) -> dict[str, Any]:
-    """Each fit with one number of components, and its learning curves."""
-    shape = starts.held_out.shape
-    scores = starts.held_out.mean(axis=1)
-    best = int(scores.argmax())
-    weights, means, covariances = (np.array(arrays) for arrays in zip(*starts.mixtures, strict=True))
-    curves = []
-    for i, start in enumerate(begun):
-        train, test = starts.training[i % shape[1]], starts.testing[i % shape[1]]
-        passes: list[tuple[Mixture, float]] = []
-        _composed.em(train, None, start, fit.reg_covar, fit.threshold_fit, fit.max_iter, passes.append)
-        curves.append(np.array([log_likelihood for _, log_likelihood in passes]))
-        curves.append(np.array([_core.log_density(*mixture, test).mean() for mixture, _ in passes]))
+def _all_metrics(X: Floats, options: dict[str, int | float], method: str, most: int) -> dict[int, float]:
+    """Metrics by another method, of 1, 2, ... most components."""
+    criterion = _core.CRITERIA[_CRITERIA[method]]
+    search = {**options, "criterion": criterion, "n_components": 0, "max_components": most, "patience": most}
+    return _in_units(method, _core.fit(X, None, search, _SEED, 1, None)["scores"], X, len(X))
+
+
+def _of_folds(X: Floats, options: dict[str, int | float]) -> dict[str, Any]:
+    """Fit one number of components in every fold from every starting point."""
+    n_inits, n_folds = int(options["n_inits"]), int(options["n_folds"])
+    order, folds = np.random.default_rng(_SEED).permutation(len(X)), np.arange(len(X)) % n_folds
+    training = [X[order[folds != fold]] for fold in range(n_folds)]
+    testing = [X[order[folds == fold]] for fold in range(n_folds)]
+    jobs = [(rows, None, {**options, "n_inits": 1}, _SEED + i, 1, None) for i in range(n_inits) for rows in training]
+    fits = parallel.share(lambda job: _core.fit(*job), jobs)
+    fitted = np.array([fit["log_likelihood"] for fit in fits])
+    parameters = [(fit["weights"], fit["means"], fit["covariances"]) for fit in fits]
+    held_out = np.array([_core.log_density(*p, testing[i % n_folds]).mean() for i, p in enumerate(parameters)])
+    weights, means, covariances = (
+        np.array(arrays).reshape(n_inits, n_folds, *arrays[0].shape) for arrays in zip(*parameters, strict=True)
+    )
+    by_start = held_out.reshape(n_inits, n_folds)
+    best = int(by_start.mean(axis=1).argmax())
     return {
         "best_seed": best,
-        "best_val_score": scores[best],
-        "best_fold_in_init": int(starts.held_out[best].argmax()),
-        "all_lcurves": curves,
-        "all_ws": weights.reshape(*shape, *weights.shape[1:]),
-        "all_ms": means.reshape(*shape, *means.shape[1:]),
-        "all_ps": np.linalg.inv(covariances).reshape(*shape, *covariances.shape[1:]),
-        "convergence_flags": starts.converged,
+        "best_val_score": by_start[best].mean(),
+        "best_fold_in_init": int(by_start[best].argmax()),
+        "all_lcurves": [np.array([value]) for both in zip(fitted, held_out, strict=True) for value in both],
+        "all_ws": weights,
+        "all_ms": means,
+        "all_ps": np.linalg.inv(covariances),
+        "convergence_flags": [fit["converged"] for fit in fits],
     }
 
 

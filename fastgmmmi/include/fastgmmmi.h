@@ -104,13 +104,15 @@ typedef struct fgm_options {
     int32_t marginals;           /* fgm_marginals */
     int32_t n_bootstrap;         /* replicates; 0: no error bar */
     int32_t reselect;            /* choose the number of components anew in every replicate: 1, 0, or -1: where it matters */
-    int32_t reserved;            /* 0 */
+    int32_t equal_classes;       /* 1: classes count as equally probable, whatever their numbers of samples; 0: as the data have them */
     double integration_tol;      /* nats, up to dimension 3; above, a tenth of the standard error */
     const volatile int *cancel;  /* NULL, or polled: nonzero ends the call with FGM_ERROR_CANCELLED */
     fgm_run_tasks run_tasks;     /* NULL: a plain loop on the calling thread */
     void *runner_data;           /* first argument of run_tasks */
     fgm_poll poll;               /* NULL: none */
     void *poll_data;             /* first argument of poll */
+    double least_gain;           /* least improvement that counts in the choice of the number of components: nats per sample, of AIC and BIC their units */
+    double least_variance;       /* smallest variance of a component in the data's own units squared, beside reg_covar; 0: none */
 } fgm_options;
 
 /* Defaults. Call first, then change fields. */
