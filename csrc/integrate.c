@@ -379,16 +379,30 @@ static int add_entropy(fgm_terms *terms, const fgm_model *model) {
     return add_term(terms, model, 0, model->d, 0, 1.0);
 }
 
-/* Columns in the order x, given, y, so that every part is a range of them. */
+static void copy_sorted(const int32_t *columns, int n, int32_t *to) {
+    for (int i = 0; i < n; ++i) {
+        int place = i;
+        for (; place > 0 && to[place - 1] > columns[i]; --place) to[place] = to[place - 1];
+        to[place] = columns[i];
+    }
+}
+
+/* Columns in the order x, given, y, so that every part is a range of them. Each part is sorted, and x the one that has the first column of the model,
+ * so that nodes do not depend on how the parts are named. */
 static int add_information(fgm_terms *terms, const fgm_model *model, fgm_parts parts) {
-    int n_x = parts.n_x, n_given = parts.n_given, n_y = parts.n_y;
+    int32_t sorted[3][FGM_MAX_DIMENSION];
+    copy_sorted(parts.x, parts.n_x, sorted[0]);
+    copy_sorted(parts.y, parts.n_y, sorted[1]);
+    copy_sorted(parts.given, parts.n_given, sorted[2]);
+    bool swapped = parts.n_x > 0 && parts.n_y > 0 && sorted[1][0] < sorted[0][0];
+    int x = swapped ? 1 : 0, y = 1 - x, n_x = swapped ? parts.n_y : parts.n_x, n_y = swapped ? parts.n_x : parts.n_y, n_given = parts.n_given;
     start_terms(terms, model);
-    if (n_x > 0) memcpy(terms->columns, parts.x, (size_t)n_x * sizeof *terms->columns);
-    if (n_given > 0) memcpy(terms->columns + n_x, parts.given, (size_t)n_given * sizeof *terms->columns);
-    if (n_y > 0) memcpy(terms->columns + n_x + n_given, parts.y, (size_t)n_y * sizeof *terms->columns);
+    memcpy(terms->columns, sorted[x], (size_t)n_x * sizeof *terms->columns);
+    memcpy(terms->columns + n_x, sorted[2], (size_t)n_given * sizeof *terms->columns);
+    memcpy(terms->columns + n_x + n_given, sorted[y], (size_t)n_y * sizeof *terms->columns);
     FGM_TRY(add_term(terms, model, 0, n_x + n_given + n_y, FGM_BIT(0) | FGM_BIT(1) | FGM_BIT(2), -1.0));
-    FGM_TRY(add_term(terms, model, 0, n_x + n_given, FGM_BIT(0) | FGM_BIT(2), 1.0));
-    FGM_TRY(add_term(terms, model, n_x, n_given + n_y, FGM_BIT(1) | FGM_BIT(2), 1.0));
+    FGM_TRY(add_term(terms, model, 0, n_x + n_given, FGM_BIT(x) | FGM_BIT(2), 1.0));
+    FGM_TRY(add_term(terms, model, n_x, n_given + n_y, FGM_BIT(y) | FGM_BIT(2), 1.0));
     return add_term(terms, model, n_x, n_given, FGM_BIT(2), -1.0);
 }
 

@@ -84,33 +84,17 @@ def test_sign(table, flip_x, flip_y):
 
 @given(tables())
 @examples
-def test_symmetry_of_one_component(table):
-    """One component needs no iterations, so only rounding is left."""
+def test_symmetry(table):
+    """Columns are fitted in an order of their own, so only rounding is left, whatever the number of components."""
     x, y = table.columns()
-    assert_same(estimate(y, x, n_components=1), estimate(x, y, n_components=1), 1e-9)
+    assert_same(estimate(y, x), estimate(x, y), 1e-9)
 
 
 @given(tables(dx=st.just(3)), st.permutations(range(3)))
 @examples
-def test_order_of_columns_of_one_component(table, order):
+def test_order_of_columns(table, order):
     x, y = table.columns()
-    assert_same(estimate(x[:, order], y, n_components=1), estimate(x, y, n_components=1), 1e-9)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_symmetry_of_a_fit_to_its_tolerance(seed):
-    """With more components the order of columns changes the path of the fit, and where it stops.
-
-    That is where all the samples have 0.005 nats of log-likelihood left to gain: within sqrt(2 x 0.005) = 0.1 standard
-    errors of the maximum, so that two fits are within 0.2 of each other.
-    """
-    rng = np.random.default_rng(seed)
-    cluster = rng.random((400, 1)) > 0.4
-    x, y = rng.normal(size=(2, 400, 1)) + 4.0 * cluster
-    y += np.where(cluster, 0.8, -0.5) * x
-    expected = estimate(x, y, n_components=2, n_bootstrap=20)
-    found = estimate(y, x, n_components=2, n_bootstrap=20)
-    assert abs(found.plug_in - expected.plug_in) < 0.2 * expected.standard_error
+    assert_same(estimate(x[:, order], y), estimate(x, y), 1e-9)
 
 
 @given(tables())
