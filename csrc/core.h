@@ -225,9 +225,10 @@ bool fgm_floor_and_factor(const double *floor /* (d) */, int d, double *packed /
 int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt, const fgm_mixture *previous,
               fgm_mixture *mixture);
 
-/* Fit with mixture->n_components from the best of several starting points. */
-int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
-                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+/* Fit with mixture->n_components from one starting point, or, attempt being FGM_BEST_START, from the best of several after a short run. */
+#define FGM_BEST_START (-1)
+int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
+                       const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* How many components, by the criterion; then the fit to all samples. Rows must be in random order: folds are runs of rows. */
 typedef struct fgm_selection {

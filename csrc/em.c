@@ -45,6 +45,7 @@ struct fgm_fitter {
     double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
     fgm_mixture current, next;
     fgm_curvature curvature;
+    bool at_floor;      /* the EM image of the best point meets it */
     double *score_work; /* of score_work_size, made where first needed */
     size_t score_work_size;
 };
@@ -442,7 +443,7 @@ static int try_current(fgm_fitter *fitter, const fit *state, bool *accepted) {
     state->outcome->objective = objective;
     state->outcome->log_likelihood = log_likelihood;
     fgm_mixture_copy(state->mixture, &fitter->current);
-    maximise(&fitter->current, fitter->moments, state->training->total_weight, state->settings, &fitter->next);
+    fitter->at_floor = maximise(&fitter->current, fitter->moments, state->training->total_weight, state->settings, &fitter->next);
     to_vector(&fitter->current, fitter->theta);
     to_vector(&fitter->next, fitter->image);
     for (size_t p = 0; p < state->parameters; ++p) fitter->residual[p] = fitter->image[p] - fitter->theta[p];
@@ -459,13 +460,17 @@ static bool take_step(fgm_fitter *fitter, const fit *state) {
 static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature *curvature, double tol, int max_iter) {
     size_t parameters = state->parameters;
     int depth = 0, slot = 0;
-    bool have_previous = false;
+    bool have_previous = false, is_em_step = false; /* is_em_step: of the best point */
     while (state->outcome->n_iter < max_iter) {
         bool accepted;
         FGM_TRY(try_current(fitter, state, &accepted));
-        if (!accepted) {
-            /* Overshot: back to the EM step of the last good point, which cannot lower the likelihood. */
+        if (!accepted && is_em_step) { /* which cannot lower the likelihood but for rounding: nothing is left to gain */
+            state->outcome->converged = true;
+            return FGM_OK;
+        }
+        if (!accepted) { /* overshot: back to the EM step of the last good point */
             fgm_mixture_copy(&fitter->current, &fitter->next);
+            is_em_step = true;
             have_previous = false;
             depth = slot = 0;
             continue;
@@ -492,7 +497,8 @@ static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature 
         memcpy(fitter->previous_image, fitter->image, parameters * sizeof(double));
         memcpy(fitter->previous_residual, fitter->residual, parameters * sizeof(double));
         have_previous = true;
-        if ((depth == 0 && !curvature) || !take_step(fitter, state)) fgm_mixture_copy(&fitter->current, &fitter->next);
+        is_em_step = (depth == 0 && !curvature) || !take_step(fitter, state);
+        if (is_em_step) fgm_mixture_copy(&fitter->current, &fitter->next);
     }
     return FGM_OK;
 }
@@ -503,7 +509,8 @@ static double factorise_damped(fgm_curvature *curvature, double damping) {
     return damping;
 }
 
-/* Newton's method from the best point on, damped (Levenberg 1944) where the information is not positive definite or a step fails. */
+/* Newton's method from the best point on, damped (Levenberg 1944) where the information is not positive definite or a step fails. It knows nothing of
+ * the floor, and ends where that is met. */
 static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter) {
     bool accepted;
     double damping = 0.0, expected = INFINITY;
@@ -512,7 +519,7 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter
     fgm_mixture_copy(&fitter->current, state->mixture);
     state->outcome->converged = false;
     FGM_TRY(try_current(fitter, state, &accepted));
-    while (state->outcome->n_iter < most) {
+    while (state->outcome->n_iter < most && !fitter->at_floor) {
         double left = expected;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         if (accepted && !(left < OUTDATED * expected)) {
@@ -563,7 +570,10 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
     bool informed = has_curvature(mixture);
     FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > NEWTON_FROM ? NEWTON_FROM : max_iter));
-    return informed ? polish(fitter, &state, NEWTON_TOL * tol, max_iter) : FGM_OK;
+    if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, max_iter));
+    if (!fitter->at_floor || outcome->converged) return FGM_OK;
+    fgm_mixture_copy(&fitter->current, mixture);
+    return accelerate(fitter, &state, NULL, tol, max_iter);
 }
 
 int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_curvature *curvature) {

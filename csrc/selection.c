@@ -24,6 +24,7 @@ typedef struct search {
     fgm_monitor *monitor; /* NULL where folds are fitted in parallel: each task has its own */
     int n_folds;          /* 1 for AIC and BIC: nothing is left out */
     int n_components;     /* being tried */
+    int attempt;          /* starting point being tried, or FGM_BEST_START */
     fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
 } search;
@@ -33,11 +34,11 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     int64_t n = state->samples.n, first = fold * n / state->n_folds, last = (fold + 1) * n / state->n_folds;
     bool left_out = state->n_folds > 1;
     fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
-    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL;
+    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL; /* for "split" */
     fgm_fit_outcome outcome;
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
-    int status = fgm_fit_from_starts(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), previous, monitor,
-                                     &fitted, &outcome);
+    int status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
+                                    previous, monitor, &fitted, &outcome);
     if (status == FGM_OK && left_out) {
         status = fgm_mean_log_density(fitter, &fitted, fgm_rows(state->samples, first, last), monitor, &state->held_out[fold],
                                       &state->held_out_weight[fold]);
@@ -67,16 +68,12 @@ static int fit_folds(search *state) {
     return FGM_OK;
 }
 
-static double total_weight(const search *state) {
-    double weight = 0.0;
-    for (int fold = 0; fold < state->n_folds; ++fold) weight += state->held_out_weight[fold];
-    return weight;
-}
-
 static double score(const search *state) {
-    double sum = 0.0, weight = total_weight(state);
+    double sum = 0.0, weight = 0.0;
     for (int fold = 0; fold < state->n_folds; ++fold) {
-        if (state->held_out_weight[fold] > 0.0) sum += state->held_out[fold] * state->held_out_weight[fold];
+        if (!(state->held_out_weight[fold] > 0.0)) continue;
+        sum += state->held_out[fold] * state->held_out_weight[fold];
+        weight += state->held_out_weight[fold];
     }
     double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
     int criterion = state->settings->options->criterion;
@@ -89,7 +86,8 @@ static double score(const search *state) {
 /* Least improvement of the score that counts; AIC and BIC are minus twice the score of all samples. */
 static double least_gain(const search *state) {
     const fgm_options *options = state->settings->options;
-    return options->criterion == FGM_CRITERION_CV ? options->least_gain : 0.5 * options->least_gain / total_weight(state);
+    if (options->criterion == FGM_CRITERION_CV) return options->least_gain;
+    return 0.5 * options->least_gain / fgm_training_of(state->samples).total_weight;
 }
 
 static int keep_best(search *state) {
@@ -103,18 +101,33 @@ static int keep_best(search *state) {
     return FGM_OK;
 }
 
+/* One number of components, whose fits are left in best where their score beats the mark. gmm-mi's own starting points are far away: after a short
+ * run their components still overlap, and which of them is best does not show. So each is fitted to the end in every fold, as there, and the one
+ * with the best score counts. */
+static int try_number(search *state, double mark, double *reached) {
+    const fgm_options *options = state->settings->options;
+    bool is_far = options->init >= FGM_INIT_RANDOM && state->n_components > 1;
+    for (int attempt = 0; attempt < (is_far ? options->n_inits : 1); ++attempt) {
+        state->attempt = is_far ? attempt : FGM_BEST_START;
+        FGM_TRY(fit_folds(state));
+        double now = score(state);
+        if (attempt > 0 && !(now > *reached)) continue;
+        *reached = now;
+        if (now > mark || mark == -INFINITY) FGM_TRY(keep_best(state));
+    }
+    return FGM_OK;
+}
+
 /* Tries 1, 2, ... components; *chosen is the best number, whose fits are left in best. */
 static int try_numbers(search *state, int most, double *scores /* (max_components) or NULL */, int *chosen) {
-    double highest = -INFINITY;
+    double mark = -INFINITY, reached;
     for (int k = 1; k <= most && k <= *chosen + state->settings->options->patience; ++k) {
         state->n_components = k;
-        FGM_TRY(fit_folds(state));
-        double reached = score(state);
+        FGM_TRY(try_number(state, mark, &reached));
         if (scores) scores[k - 1] = reached;
-        if (reached > highest + least_gain(state) || k == 1) {
-            highest = reached;
+        if (reached > mark || k == 1) {
+            mark = reached + least_gain(state);
             *chosen = k;
-            FGM_TRY(keep_best(state));
         }
     }
     return FGM_OK;
@@ -122,12 +135,13 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
 
 /* A fixed number: one fit to all rows; "split" needs the fits before it. */
 static int fit_fixed(search *state, int n_components) {
+    double reached;
     state->n_folds = 1;
     for (int k = state->settings->options->init == FGM_INIT_SPLIT ? 1 : n_components; k <= n_components; ++k) {
         state->n_components = k;
-        FGM_TRY(fit_folds(state));
+        FGM_TRY(try_number(state, -INFINITY, &reached));
     }
-    return keep_best(state);
+    return FGM_OK;
 }
 
 /* The final fit to all rows from the best of the folds' fits and the guess. */

@@ -362,15 +362,12 @@ static void round_mixture(fgm_mixture *mixture) {
 /* The best of the starting points after some passes. */
 static int choose_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
                         fgm_monitor *monitor, fgm_mixture *mixture) {
-    if (mixture->n_components == 1 || settings->options->n_inits == 1) return fgm_start(training, settings, key, 0, previous, mixture);
     fgm_mixture attempt;
     FGM_TRY(fgm_mixture_allocate(&attempt, mixture->n_components, mixture->d));
-    /* gmm-mi's own starts are further away: after a short run their components still overlap, and which of them is best does not show. */
-    bool is_far = settings->options->init >= FGM_INIT_RANDOM;
-    fgm_training shorter = is_far ? *training : shorten(training);
+    fgm_training shorter = shorten(training);
     fgm_fit_outcome outcome;
     double best = -INFINITY;
-    int status = FGM_OK, passes = is_far || settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
+    int status = FGM_OK, passes = settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
     for (int i = 0; i < settings->options->n_inits && status == FGM_OK; ++i) {
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
@@ -384,9 +381,11 @@ static int choose_start(fgm_fitter *fitter, const fgm_training *training, const 
     return status;
 }
 
-int fgm_fit_from_starts(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, const fgm_mixture *previous,
-                        fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
-    FGM_TRY(choose_start(fitter, training, settings, key, previous, monitor, mixture));
+int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
+                       const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    if (mixture->n_components == 1 || settings->options->n_inits == 1) attempt = 0;
+    FGM_TRY(attempt == FGM_BEST_START ? choose_start(fitter, training, settings, key, previous, monitor, mixture)
+                                      : fgm_start(training, settings, key, attempt, previous, mixture));
     if (mixture->n_components > 1) round_mixture(mixture);
     FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, settings->selection_passes, monitor, mixture, outcome));
     if (mixture->n_components > 1) round_mixture(mixture);

@@ -1004,9 +1004,9 @@ class EstimateMI:
         labels = Variable("Y", np.empty((len(X.values), 0)), None, codes, tuple(numbers["labels"]))
         samples = _by_column(X) if codes is None else Samples((X, labels), None, 0)
         metrics = [{int(k): metric for k, metric in tried.items()} for tried in numbers["metrics"]]
-        parameters = {name: arrays[name] for name in _ARRAYS if name != "X"}
-        scalars = {"plug_in": numbers["plug_in"], "converged": numbers["converged"]}
-        self._accept(_Fit(samples=samples, metrics=metrics, **parameters, **scalars))
+        components, weights, means, covariances = (arrays[name] for name in _ARRAYS[1:])
+        scalars = numbers["plug_in"], numbers["converged"]
+        self._accept(_Fit(samples, components, weights, means, covariances, metrics, *scalars))
         for attribute, kind in _HOLDERS.items():
             values = numbers["holders"][attribute]
             setattr(self, attribute, values and kind(**values))
