@@ -207,7 +207,7 @@ typedef struct fgm_fit_outcome {
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
-/* The same to the very maximum: EM, then Newton's method. */
+/* The same to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. */
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
                  fgm_mixture *mixture, fgm_fit_outcome *outcome);
 

@@ -568,7 +568,7 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
                  fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    bool informed = has_curvature(mixture);
+    bool informed = has_curvature(mixture) && settings->options->tol == 0.0;
     FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > NEWTON_FROM ? NEWTON_FROM : max_iter));
     if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, max_iter));
     if (!fitter->at_floor || outcome->converged) return FGM_OK;

@@ -53,7 +53,8 @@ _KEYWORDS = """\
         Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
         choice is a large part of the uncertainty; where there are classes, of those of up to 500 samples.
     tol : float, optional
-        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.
+        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
+        and Newton's method then goes on to the very maximum.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional

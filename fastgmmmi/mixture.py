@@ -86,7 +86,8 @@ class GaussianMixture:
     patience : int, optional
         Numbers of components tried beyond the best one.
     tol : float, optional
-        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples.
+        EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
+        and Newton's method then goes on to the very maximum.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional

@@ -161,6 +161,17 @@ def test_patience(patience):
     assert np.nanargmax(fitted["scores"]) + 1 == fitted["n_components"]
 
 
+def test_a_gain_that_is_too_small_does_not_count():
+    clusters = _core.sample(*CLUSTERS, 3, 300)
+    for criterion in _core.CRITERIA:
+        scores = fit(clusters, criterion=criterion)["scores"]
+        gain = (scores[1] - scores[0]) * (
+            1 if criterion == "cv" else 2 * 300
+        )  # that of a criterion is in its own units
+        assert fit(clusters, criterion=criterion, patience=1, least_gain=0.99 * gain)["n_components"] > 1
+        assert fit(clusters, criterion=criterion, patience=1, least_gain=1.01 * gain)["n_components"] == 1
+
+
 def test_limits():
     clusters = _core.sample(*CLUSTERS, 3, 300)
     assert fit(clusters, max_components=2)["n_components"] == 2
@@ -222,6 +233,21 @@ def test_no_component_is_narrower_than_the_resolution(d, resolution):
         for covariance in fit(X, n_components=20, init=init, max_components=20)["covariances"]:
             least = np.linalg.eigvalsh(covariance - resolution**2 * np.eye(d))[0]
             assert least > -1e-8 * resolution**2
+
+
+@pytest.mark.parametrize("init", ["split", "random_sklearn"])
+def test_fits_at_the_floor_converge(init):
+    """Newton's method knows nothing of it, so EM goes on there."""
+    X = overlapping(2, 400) * [1.0, 100.0]
+    free = fit(X, n_components=4, init=init)
+    for part in (0.5, 1.5):
+        least = part * np.linalg.eigvalsh(free["covariances"])[:, 0].max()
+        found = fit(X, n_components=4, init=init, least_variance=least)
+        assert found["converged"]
+        assert np.linalg.eigvalsh(found["covariances"]).min() == pytest.approx(least, rel=1e-6)
+        assert found["log_likelihood"] < free["log_likelihood"]
+    one = fit(X, n_components=1, least_variance=1e11)
+    np.testing.assert_allclose(one["covariances"], [1e6 * np.diag(X.var(axis=0))])  # where it is cut off
 
 
 def test_ties_never_turn_into_information():

@@ -98,7 +98,8 @@ typedef struct fgm_options {
     int32_t n_inits;             /* starting points of each fit */
     int32_t patience;            /* numbers of components tried beyond the best one */
     int32_t max_iter;            /* EM passes of one fit */
-    double tol;                  /* EM stops where less log-likelihood than this per sample is left to gain, nats; 0: 0.005 / n */
+    double tol;                  /* EM stops where less log-likelihood than this per sample is left to gain, nats; 0: 0.005 / n, and then Newton's method
+                                  * goes on to the very maximum */
     double reg_covar;            /* smallest variance of a component, relative to the variance of its column */
     double init_scale;           /* scale s of gmm-mi's starting points; 0: its default */
     int32_t marginals;           /* fgm_marginals */
