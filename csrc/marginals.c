@@ -452,12 +452,13 @@ static int check_samples(const fgm_prepared *prepared, fgm_fault *fault) {
     return FGM_OK;
 }
 
-/* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. */
+/* By default a fit stops where all the samples together have less than this to gain: far below what moves an estimate. A tolerance that the caller
+ * gives is that of every fit. */
 static void set_tolerances(fgm_fit_settings *settings, int64_t n) {
     const fgm_options *options = settings->options;
     settings->tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 5e-3 / (double)n);
     settings->selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
-    settings->selection_tol = fmin(1e-4, 10.0 * settings->tol);
+    settings->selection_tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 10.0 * settings->tol);
 }
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------------ */
