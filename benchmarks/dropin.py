@@ -131,8 +131,8 @@ NOTES = """gmm-mi ran on one thread, on which it is faster than on two, and at l
 machine; its times are rough. Its own search runs once for each data set, and where it stops one number earlier or later
 the estimate moves by up to several std (D5): that is most of the Monte Carlo error.
 
-D5, patience=2: ours counts the patience anew after every improvement and gmm-mi does not, so that ours goes on to more
-components. The number of components fixed, or patience=1, takes the difference away."""
+D5, patience=2: gmm-mi does not count the patience anew after an improvement, and gives what it gives with patience=1;
+ours does, and goes on to more components. The number of components fixed, or patience=1, takes the difference away."""
 
 HEADER = [
     "case",

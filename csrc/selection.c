@@ -2,8 +2,8 @@
  *
  * For K = 1, 2, ... one fit per fold to the other folds, scored by the mean log-density of the rows left out (their weights counting);
  * AIC and BIC score one fit to all rows by its log-likelihood less (parameters) / n or less (parameters) ln n / (2 n). The search ends when
- * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the folds'
- * fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
+ * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the
+ * folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
  * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
  * row with a weight, so they never stand on both sides.
