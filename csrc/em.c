@@ -27,10 +27,12 @@
 #include <string.h>
 
 #define LOG_TWO_PI 1.8378770664093454836
-#define NEWTON_PARAMETERS 256 /* the most for which the curvature, which takes the time of parameters / 8 passes, is worth it */
+#define NEWTON_PARAMETERS 256 /* the most for which the curvature is worth its time */
+#define CURVATURE_PASSES 0.125 /* the time that it takes, in passes for each parameter */
 #define NEWTON_TOL 1e-4       /* of the tolerance: a Newton step more costs little, and what rounding has done on the way is forgotten */
-#define NEWTON_FROM 10        /* passes of EM, if it has not converged by then */
-#define NEWTON_PASSES 200     /* the most from there on */
+#define NEWTON_FROM 10        /* passes of EM before, if it has not converged by then; more where a curvature takes long */
+#define MANY_PARAMETERS 96    /* half a pass more for each beyond these */
+#define NEWTON_SHARE 3.0      /* from there on the time of so many times the passes allowed, most of it for curvatures; with many parameters once */
 #define OUTDATED 0.1          /* a step that leaves more than this of what was left asks for a new matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
@@ -513,17 +515,19 @@ static double factorise_damped(fgm_curvature *curvature, double damping) {
  * the floor, and ends where that is met. */
 static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter) {
     bool accepted;
-    double damping = 0.0, expected = INFINITY;
-    int most = state->outcome->n_iter + NEWTON_PASSES < max_iter ? state->outcome->n_iter + NEWTON_PASSES : max_iter, failures = 0;
+    double damping = 0.0, expected = INFINITY, left_to_spend = (state->parameters > MANY_PARAMETERS ? 1.0 : NEWTON_SHARE) * max_iter;
+    int failures = 0;
     fgm_curvature *curvature = &fitter->curvature;
     fgm_mixture_copy(&fitter->current, state->mixture);
+    if (state->outcome->n_iter == max_iter) return FGM_OK;
     state->outcome->converged = false;
     FGM_TRY(try_current(fitter, state, &accepted));
-    while (state->outcome->n_iter < most && !fitter->at_floor) {
+    for (; state->outcome->n_iter < max_iter && left_to_spend > 0.0 && !fitter->at_floor; left_to_spend -= 1.0) {
         double left = expected;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         if (accepted && !(left < OUTDATED * expected)) {
             FGM_TRY(find_curvature(fitter, state->training, state->mixture, state->monitor, curvature));
+            left_to_spend -= CURVATURE_PASSES * (double)state->parameters;
             if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
         } else if (!accepted) {
             damping = fmax(LEAST_DAMPING, 5.0 * damping);
@@ -569,7 +573,8 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
     bool informed = has_curvature(mixture) && settings->options->tol == 0.0;
-    FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > NEWTON_FROM ? NEWTON_FROM : max_iter));
+    int before = NEWTON_FROM + (state.parameters > MANY_PARAMETERS ? (int)(state.parameters - MANY_PARAMETERS) / 2 : 0);
+    FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > before ? before : max_iter));
     if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, max_iter));
     if (!fitter->at_floor || outcome->converged) return FGM_OK;
     fgm_mixture_copy(&fitter->current, mixture);
