@@ -207,9 +207,10 @@ typedef struct fgm_fit_outcome {
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
-/* The same to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. */
-int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
-                 fgm_mixture *mixture, fgm_fit_outcome *outcome);
+/* The same to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. Below the objective worth,
+ * -INFINITY for none, Newton's method gives up on ridges of the likelihood. */
+int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, double worth, int max_iter,
+                 fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* The curvature at a fit, damped so that fits to replicates can use it. To be released. Where it would be too large, or there is one component, it
  * stays empty, which fgm_em takes as none. */
@@ -225,10 +226,11 @@ bool fgm_floor_and_factor(const double *floor /* (d) */, int d, double *packed /
 int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt, const fgm_mixture *previous,
               fgm_mixture *mixture);
 
-/* Fit with mixture->n_components from one starting point, or, attempt being FGM_BEST_START, from the best of several after a short run. */
+/* Fit with mixture->n_components from one starting point, or, attempt being FGM_BEST_START, from the best of several after a short run. worth: see
+ * fgm_maximise. */
 #define FGM_BEST_START (-1)
 int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
-                       const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+                       const fgm_mixture *previous, double worth, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
 /* How many components, by the criterion; then the fit to all samples. Rows must be in random order: folds are runs of rows. */
 typedef struct fgm_selection {

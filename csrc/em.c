@@ -33,6 +33,7 @@
 #define NEWTON_FROM 10        /* passes of EM before, if it has not converged by then; more where a curvature takes long */
 #define MANY_PARAMETERS 96    /* half a pass more for each beyond these */
 #define NEWTON_SHARE 3.0      /* from there on the time of so many times the passes allowed, most of it for curvatures; with many parameters once */
+#define LEAST_PROGRESS 1e5    /* of Newton's tolerance: 0.5 nats in all, while the number of components is being chosen */
 #define OUTDATED 0.1          /* a step that leaves more than this of what was left asks for a new matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
@@ -511,10 +512,12 @@ static double factorise_damped(fgm_curvature *curvature, double damping) {
     return damping;
 }
 
-/* Newton's method from the best point on, damped (Levenberg 1944) where the information is not positive definite or a step fails. It knows nothing of
- * the floor, and ends where that is met. */
-static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter) {
+/* Newton's method from the best point on, to where less than tol is left to gain; below the objective worth it gives up where a curvature brings
+ * little on a ridge. It is damped (Levenberg 1944) where the information is not positive definite or a step fails. It knows nothing of the floor, and
+ * ends where that is met. */
+static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth, int max_iter) {
     bool accepted;
+    double reached = -INFINITY, least_progress = LEAST_PROGRESS * tol;
     double damping = 0.0, expected = INFINITY, left_to_spend = (state->parameters > MANY_PARAMETERS ? 1.0 : NEWTON_SHARE) * max_iter;
     int failures = 0;
     fgm_curvature *curvature = &fitter->curvature;
@@ -526,6 +529,8 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, int max_iter
         double left = expected;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         if (accepted && !(left < OUTDATED * expected)) {
+            if (damping > 0.0 && state->outcome->objective < worth && state->outcome->objective - reached < least_progress) return FGM_OK;
+            reached = state->outcome->objective;
             FGM_TRY(find_curvature(fitter, state->training, state->mixture, state->monitor, curvature));
             left_to_spend -= CURVATURE_PASSES * (double)state->parameters;
             if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
@@ -568,14 +573,14 @@ static bool has_curvature(const fgm_mixture *mixture) {
     return mixture->n_components > 1 && mixture->n_components * FGM_PACK_STRIDE(mixture->d) <= NEWTON_PARAMETERS;
 }
 
-int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, int max_iter, fgm_monitor *monitor,
-                 fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, double worth, int max_iter,
+                 fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
     fit state = begin(fitter, training, settings, monitor, mixture, outcome);
     bool informed = has_curvature(mixture) && settings->options->tol == 0.0;
     int before = NEWTON_FROM + (state.parameters > MANY_PARAMETERS ? (int)(state.parameters - MANY_PARAMETERS) / 2 : 0);
     FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > before ? before : max_iter));
-    if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, max_iter));
+    if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, worth, max_iter));
     if (!fitter->at_floor || outcome->converged) return FGM_OK;
     fgm_mixture_copy(&fitter->current, mixture);
     return accelerate(fitter, &state, NULL, tol, max_iter);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define MAX_FOLDS 64
+#define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 typedef struct search {
     fgm_samples samples;
@@ -27,6 +28,8 @@ typedef struct search {
     int attempt;          /* starting point being tried, or FGM_BEST_START */
     fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
+    double trained[MAX_FOLDS]; /* objective of the latest fit */
+    bool one_is_best;          /* so far: the data look like one Gaussian */
 } search;
 
 /* Trains on all but one fold and scores that one. */
@@ -36,9 +39,13 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
     fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL; /* for "split" */
     fgm_fit_outcome outcome;
+    /* Along the ridges of a Gaussian's likelihood under more components, a fit that gains no more than this is not worth following to the end. */
+    double useless = USELESS_GAIN * FGM_PACK_STRIDE(state->samples.d) / training.total_weight;
+    double worth = previous && state->one_is_best ? state->trained[fold] + useless : -INFINITY;
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
-                                    previous, monitor, &fitted, &outcome);
+                                    previous, worth, monitor, &fitted, &outcome);
+    state->trained[fold] = outcome.objective;
     if (status == FGM_OK && left_out) {
         status = fgm_mean_log_density(fitter, &fitted, fgm_rows(state->samples, first, last), monitor, &state->held_out[fold],
                                       &state->held_out_weight[fold]);
@@ -123,6 +130,7 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
     double mark = -INFINITY, reached;
     for (int k = 1; k <= most && k <= *chosen + state->settings->options->patience; ++k) {
         state->n_components = k;
+        state->one_is_best = *chosen == 1;
         FGM_TRY(try_number(state, mark, &reached));
         if (scores) scores[k - 1] = reached;
         if (reached > mark || k == 1) {
@@ -165,7 +173,7 @@ static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess
     if (status == FGM_OK) status = fgm_mixture_allocate(&selection->mixture, k, state->samples.d);
     if (status == FGM_OK) {
         fgm_mixture_copy(&selection->mixture, start);
-        status = fgm_maximise(fitter, &training, state->settings, state->settings->tol, state->settings->options->max_iter, monitor,
+        status = fgm_maximise(fitter, &training, state->settings, state->settings->tol, -INFINITY, state->settings->options->max_iter, monitor,
                               &selection->mixture, &selection->outcome);
         if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
     }

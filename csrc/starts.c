@@ -382,12 +382,12 @@ static int choose_start(fgm_fitter *fitter, const fgm_training *training, const 
 }
 
 int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
-                       const fgm_mixture *previous, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+                       const fgm_mixture *previous, double worth, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1 || settings->options->n_inits == 1) attempt = 0;
     FGM_TRY(attempt == FGM_BEST_START ? choose_start(fitter, training, settings, key, previous, monitor, mixture)
                                       : fgm_start(training, settings, key, attempt, previous, mixture));
     if (mixture->n_components > 1) round_mixture(mixture);
-    FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, settings->selection_passes, monitor, mixture, outcome));
+    FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, worth, settings->selection_passes, monitor, mixture, outcome));
     if (mixture->n_components > 1) round_mixture(mixture);
     return FGM_OK;
 }

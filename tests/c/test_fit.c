@@ -141,7 +141,7 @@ static void test_newton_ends_at_the_maximum(void) {
             fgm_fit_outcome loose = fit_copy(&p, &from, 1e-6, 300, &em), end;
             if (fgm_mixture_allocate(&newton, k, 2) != FGM_OK) abort();
             fgm_mixture_copy(&newton, &em);
-            if (fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-9, 2000, &p.monitor, &newton, &end) != FGM_OK) abort();
+            if (fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-9, -INFINITY, 2000, &p.monitor, &newton, &end) != FGM_OK) abort();
             check(end.converged, "K=%d, start %d: converged", k, attempt);
             check(end.objective >= loose.objective - 4.0 * DBL_EPSILON * fabs(loose.objective), "K=%d, start %d: from %.12g to %.12g", k, attempt,
                   loose.objective, end.objective);
@@ -166,7 +166,7 @@ static void test_newton_step(void) {
     fgm_fit_outcome end, after;
     fgm_curvature curvature;
     fit_copy(&p, &from, 1e-5, 300, &fitted);
-    if (fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-12, 2000, &p.monitor, &fitted, &end) != FGM_OK) abort();
+    if (fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-12, -INFINITY, 2000, &p.monitor, &fitted, &end) != FGM_OK) abort();
     for (int i = 0; i < 5; ++i) fitted.means[2 * i] += 1e-3 * (i % 2 ? 1.0 : -1.0);
     fgm_fit_outcome pushed = fit_copy(&p, &fitted, 1e-300, 1, &stepped);
     fgm_mixture_release(&stepped);
