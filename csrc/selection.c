@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define MAX_FOLDS 64
+#define ALWAYS_FOLLOWED 500 /* rows, up to which a fit to the end costs little */
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 typedef struct search {
@@ -41,7 +42,8 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     fgm_fit_outcome outcome;
     /* Along the ridges of a Gaussian's likelihood under more components, a fit that gains no more than this is not worth following to the end. */
     double useless = USELESS_GAIN * FGM_PACK_STRIDE(state->samples.d) / training.total_weight;
-    double worth = previous && state->one_is_best ? state->trained[fold] + useless : -INFINITY;
+    bool gives_up = previous && state->one_is_best && n > ALWAYS_FOLLOWED;
+    double worth = gives_up ? state->trained[fold] + useless : -INFINITY;
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
                                     previous, worth, monitor, &fitted, &outcome);
