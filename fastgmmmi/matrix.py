@@ -594,8 +594,8 @@ def mutual_information_matrix(
     Raises
     ------
     ValueError
-        If an argument is not usable. A pair that cannot be estimated (a constant column, say) is no error: its value
-        is NaN, and `MIMatrix.errors` says why.
+        If an argument is not usable, or columns share a name. A pair that cannot be estimated (a constant column, say)
+        is no error: its value is NaN, and `MIMatrix.errors` says why.
 
     Warns
     -----
@@ -654,6 +654,8 @@ def mutual_information_matrix(
         progress=progress,
     )
     table, unsure = read_table(X, Y, discrete, sample_weight, missing)
+    _check_names("X", table.row_names)
+    _check_names("Y", table.column_names)
     advice = "name it in discrete if it holds labels, or pass a mask that says False"
     looks = [look for each in unsure for look in each.discrete_looks(advice)]
     for message in looks:
@@ -700,6 +702,14 @@ def read_table(
     other_names = names[:p] if Y is None else names[p:]
     table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
     return table, [each for each, flag in zip(variables, flags, strict=True) if flag is None]
+
+
+def _check_names(argument: str, names: Sequence[object]) -> None:
+    """Refuse columns of one name: nobody could tell them apart in the result."""
+    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    if repeated is not None:
+        where = ", ".join(str(place) for place, name in enumerate(names) if name == repeated)
+        raise ValueError(f"{argument} has several columns named {repeated!r} (numbers {where}): rename them")
 
 
 def _mask(discrete: str | Sequence[object] | None, names: Sequence[object]) -> list[bool | None]:

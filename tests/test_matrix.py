@@ -206,6 +206,9 @@ def test_too_few_rows(X):
     assert "2 rows, too few to fit a density" in m.errors[0, 1]
 
 
+TWO_NAMED_A = pd.DataFrame(np.arange(15.0).reshape(5, 3), columns=["a", "b", "a"])
+
+
 @pytest.mark.parametrize(
     ("X", "Y", "keywords", "message"),
     [
@@ -228,6 +231,8 @@ def test_too_few_rows(X):
         (np.zeros((5, 2)), None, {"progress": 2}, "progress must be True, False or a callable"),
         (np.zeros((5, 2)), None, {"discrete": ["z"]}, "discrete names 'z', but there is no such column"),
         (np.zeros((5, 2)), None, {"discrete": [True]}, "discrete is a mask of 1, but there are 2 columns"),
+        (TWO_NAMED_A, None, {}, r"X has several columns named 'a' \(numbers 0, 2\): rename them"),
+        (np.zeros((5, 2)), TWO_NAMED_A, {}, r"Y has several columns named 'a' \(numbers 0, 2\): rename them"),
     ],
 )
 def test_faults_of_arguments(X, Y, keywords, message):
