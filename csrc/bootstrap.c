@@ -1,9 +1,9 @@
 /* The bootstrap (Efron 1979): the same fit under random weights, many times.
  *
- * A replicate gives each row a Poisson(1) weight, drawn from the row's place and the replicate's number alone: the multinomial bootstrap but
- * for the total, by which every statistic is divided (Hanley and MacGibbon 2006). So any range of replicates can be computed anywhere. The 37%
- * of rows with weight zero are left out. A replicate starts from the fit to all the data, or, where the choice of the number of components is a
- * large part of the uncertainty, repeats that choice too; copies of a row carry one weight, so cross-validation never trains on what it tests.
+ * A replicate gives each row, or each group of rows, a Poisson(1) weight, drawn from its place and the replicate's number alone: the multinomial
+ * bootstrap but for the total, by which every statistic is divided (Hanley and MacGibbon 2006). So any range of replicates can be computed anywhere.
+ * The 37% of rows with weight zero are left out. A replicate starts from the fit to all the data, or, where the choice of the number of components is
+ * a large part of the uncertainty, repeats that choice too; copies of a row carry one weight, so cross-validation never trains on what it tests.
  */
 #include "core.h"
 #include "random.h"
@@ -39,12 +39,14 @@ typedef struct replicate {
     double *columns; /* (d, n) */
     double *weights; /* (n) */
     uint32_t *rows;  /* (n): their places in the prepared data */
+    uint32_t *groups; /* (n), or NULL where each row is its own group */
     int64_t *first;  /* (n_classes + 1): runs of the classes */
 } replicate;
 
 static void release_replicate(replicate *drawn) {
     fgm_release(drawn->memory);
     free(drawn->rows);
+    free(drawn->groups);
     free(drawn->first);
 }
 
@@ -64,7 +66,7 @@ static void shuffle_run(uint64_t key, uint32_t *rows, double *weights, int64_t n
 /* Weights of all rows; the pairs of a paired divergence are drawn together. A row's weight goes by its place before the classes were sorted, so
  * that jobs on the same rows with the same seed draw the same rows, whatever the labels: then replicates of different jobs can be compared. */
 static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
-    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && !prepared->draws;
     int64_t n = paired ? prepared->n / 2 : prepared->n;
     double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
     if (!drawn) return FGM_ERROR_MEMORY;
@@ -107,12 +109,14 @@ static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *dr
         return status;
     }
     keep_drawn(prepared, drawn, weights);
-    for (int c = 0; c < classes->n; ++c) {
-        if (!fgm_reselects(bootstrap->options, classes->first[c + 1] - classes->first[c])) continue;
+    for (int c = 0; !prepared->samples.groups && c < classes->n; ++c) {
+        if (!fgm_reselects(prepared, c)) continue;
         int64_t first = drawn->first[c];
         shuffle_run(fgm_stream(fgm_class_key(key, c), FGM_STREAM_FOLDS, 0), drawn->rows + first, weights + first, drawn->first[c + 1] - first);
     }
-    drawn->memory = fgm_allocate((size_t)drawn->n * (size_t)(prepared->d + 1));
+    if (prepared->samples.groups) drawn->groups = malloc((size_t)drawn->n * sizeof *drawn->groups);
+    for (int64_t i = 0; drawn->groups && i < drawn->n; ++i) drawn->groups[i] = prepared->samples.groups[drawn->rows[i]];
+    drawn->memory = !prepared->samples.groups || drawn->groups ? fgm_allocate((size_t)drawn->n * (size_t)(prepared->d + 1)) : NULL;
     if (drawn->memory) {
         drawn->columns = drawn->memory;
         drawn->weights = drawn->memory + drawn->n * prepared->d;
@@ -188,8 +192,7 @@ static int fit_drawn_class(replicate_fit *fit, int class) {
     }
     fgm_fit_settings settings;
     fgm_class_settings(prepared, class, &settings);
-    if (!fgm_reselects(bootstrap->options, fgm_class_rows(prepared, class).n))
-        return refit(whole, &bootstrap->curvatures[class], &settings, rows, fit->monitor, mixture);
+    if (!fgm_reselects(prepared, class)) return refit(whole, &bootstrap->curvatures[class], &settings, rows, fit->monitor, mixture);
     fgm_selection selection = {0};
     FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fit->key, class), false, fit->monitor, whole, &selection));
     *mixture = selection.mixture;
@@ -230,6 +233,12 @@ static int fix_numbers(replicate_fit *fit, bool *changed) {
 static int integrate(const replicate_fit *fit, double *value) {
     const fgm_bootstrap *bootstrap = fit->bootstrap;
     double error;
+    if (bootstrap->options->integral == FGM_INTEGRAL_DATA) {
+        fgm_moments moments;
+        FGM_TRY(fgm_find_moments(&fit->model, &bootstrap->prepared->layout, fit->samples, fit->drawn->first, &moments));
+        *value = moments.mean + bootstrap->log_volume;
+        return FGM_OK;
+    }
     FGM_TRY(fgm_integrate_model(&fit->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work, bootstrap->seed,
                                 value, &error));
     *value += bootstrap->log_volume;
@@ -242,17 +251,18 @@ static int estimate_replicate(replicate_fit *fit, double *value, double *centre)
     double fixed_value;
     FGM_TRY(fit_drawn(fit));
     FGM_TRY(integrate(fit, value));
+    *centre = *value;
+    if (fit->bootstrap->options->integral == FGM_INTEGRAL_DATA) return FGM_OK; /* whose bias is known */
     FGM_TRY(fix_numbers(fit, &changed));
     fixed_value = *value;
     if (changed) FGM_TRY(integrate(fit, &fixed_value));
-    *centre = fit->bootstrap->centre ? *fit->bootstrap->centre : 0.5 * (*value + fixed_value);
+    *centre = 0.5 * (*value + fixed_value);
     return FGM_OK;
 }
 
 /* A sample that must be fitted for itself needs rows enough for a covariance. */
 static bool can_be_fitted(const fgm_prepared *prepared, const replicate *drawn) {
-    int quantity = prepared->layout.quantity;
-    bool alone = prepared->classes.n == 1 || quantity == FGM_QUANTITY_DIVERGENCE || quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    bool alone = prepared->classes.n == 1 || fgm_is_divergence(&prepared->layout);
     for (int c = 0; alone && c < prepared->classes.n; ++c) {
         if (drawn->first[c + 1] - drawn->first[c] < prepared->d + 2) return false;
     }
@@ -267,7 +277,7 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     int status = draw_replicate(bootstrap, key, &drawn);
     double value = NAN, centre = NAN;
     if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
-        fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights};
+        fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
         replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .monitor = &monitor};
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);
@@ -288,29 +298,32 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     return status == FGM_OK ? fgm_monitor_add(&monitor, 1e9) : status;
 }
 
-/* The curvature at each class's fit, which helps the fits of its replicates. */
-static int find_curvatures(fgm_bootstrap *bootstrap) {
-    const fgm_model *model = bootstrap->model;
-    fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, 1);
+int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures) {
+    volatile int64_t nothing_done = 0;
+    fgm_monitor monitor = fgm_monitor_start(prepared->settings.options, &nothing_done, prepared->settings.options->n_bootstrap, 1);
     for (int c = 0; model->d > 0 && c < model->n_classes; ++c) {
         if (model->mixtures[c].n_components < 2) continue;
-        fgm_training training = fgm_training_of(fgm_class_rows(bootstrap->prepared, c));
+        fgm_training training = fgm_training_of(fgm_class_rows(prepared, c));
         fgm_fitter *fitter;
         FGM_TRY(fgm_fitter_create(&fitter, model->mixtures[c].n_components, model->d));
-        int status = fgm_find_curvature(fitter, &training, &model->mixtures[c], &monitor, &bootstrap->curvatures[c]);
+        int status = fgm_find_curvature(fitter, &training, &model->mixtures[c], &monitor, &curvatures[c]);
         fgm_fitter_destroy(fitter);
         FGM_TRY(status);
     }
     return FGM_OK;
 }
 
+void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes) {
+    for (int c = 0; c < n_classes; ++c) fgm_curvature_release(&curvatures[c]);
+    free(curvatures);
+}
+
 int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     int n_classes = bootstrap->model->n_classes;
     bootstrap->curvatures = calloc((size_t)n_classes, sizeof *bootstrap->curvatures);
     if (!bootstrap->curvatures) return FGM_ERROR_MEMORY;
-    int status = find_curvatures(bootstrap);
+    int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, run_replicate, bootstrap);
-    for (int c = 0; c < n_classes; ++c) fgm_curvature_release(&bootstrap->curvatures[c]);
-    free(bootstrap->curvatures);
+    fgm_release_curvatures(bootstrap->curvatures, n_classes);
     return status;
 }

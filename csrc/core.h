@@ -33,10 +33,20 @@ typedef struct fgm_samples {
     int d;
     const double *columns; /* (d, stride) */
     const double *weights; /* (n), or NULL: all 1 */
+    const uint32_t *groups; /* (n): the rows of one group stand together; or NULL: each row is its own */
 } fgm_samples;
 
 /* Rows [first, last) of a sample set, sharing its memory. */
 fgm_samples fgm_rows(fgm_samples samples, int64_t first, int64_t last);
+
+/* How many groups: what is independent of each other. */
+int64_t fgm_count_groups(fgm_samples samples);
+
+/* Number of samples of equal weight that say as much (Kish 1965). */
+double fgm_effective_samples(fgm_samples samples);
+
+/* First row of a fold of so many; folds hold whole groups. Rows must be in random order. */
+int64_t fgm_fold_start(fgm_samples samples, int fold, int n_folds);
 
 /* ---- mixtures -------------------------------------------------------------------------------------------------------------- */
 
@@ -164,6 +174,7 @@ typedef struct fgm_fit_settings {
     double tol;                           /* of a final fit, nats per sample */
     double selection_tol;                 /* of a fit that only helps to choose the number of components, or of a replicate */
     int selection_passes;                 /* the most EM passes of such a fit */
+    double least_evidence;                /* held-out log-likelihood that one component more must gain in all, nats */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
     double prior[FGM_TRIANGLE(FGM_MAX_DIMENSION)]; /* A, packed by rows: the fit maximises log-likelihood - sum_k tr(A Sigma_k^-1) / 2 */
 } fgm_fit_settings;
@@ -193,6 +204,10 @@ void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture
 /* Factorises the matrix plus damping on its diagonal; false where that is not positive definite. */
 bool fgm_curvature_factorise(fgm_curvature *curvature, double damping);
 
+/* With M the factorised matrix in the local coordinates of the components: v^T M^-1 v, which overwrites v; and v = M^-1 v. */
+double fgm_curvature_forward(const fgm_curvature *curvature, double *vector);
+void fgm_curvature_solve(const fgm_curvature *curvature, double *vector);
+
 /* The Newton step that belongs to an EM step (residual), both in EM's coordinates; returns how much log-likelihood it is to gain, per sample. */
 double fgm_newton_step(const fgm_curvature *curvature, const fgm_mixture *at, const double *residual, double *step);
 
@@ -215,6 +230,10 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
 /* The curvature at a fit, damped so that fits to replicates can use it. To be released. Where it would be too large, or there is one component, it
  * stays empty, which fgm_em takes as none. */
 int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_curvature *curvature);
+
+/* The curvature at a fit of any number of components, damped only as far as it must be, per unit of weight. To be released. */
+int fgm_observe_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+                          fgm_curvature *curvature);
 
 /* Weighted mean log-density of samples, and their total weight. */
 int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);
@@ -256,6 +275,10 @@ typedef struct fgm_layout {
     int d[3];     /* columns of x, y, given */
     int32_t columns[FGM_MAX_DIMENSION]; /* where the model has them, in that order */
 } fgm_layout;
+
+static inline bool fgm_is_divergence(const fgm_layout *layout) {
+    return layout->quantity == FGM_QUANTITY_DIVERGENCE || layout->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+}
 
 /* Columns of the model as they are in the data. */
 fgm_layout fgm_layout_of(const fgm_data *data);
@@ -310,7 +333,7 @@ typedef struct fgm_prepared {
     fgm_layout layout;
     fgm_classes classes;
     double *memory;         /* columns and weights */
-    uint32_t *draws;        /* (n): which of a replicate's weights is that of each row, see draw_all_weights; NULL: its own place */
+    uint32_t *draws;        /* (n): which of a replicate's weights is that of each row, see draw_all_weights: its group; NULL: its own place */
     uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
@@ -342,8 +365,8 @@ double fgm_resolution(const double *sorted /* (n) */, int64_t n);
 /* Normal scores of a column's rows under weights: ranks (n) lists its rows from the smallest value up, values (n) are the values. */
 void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights /* (n) or NULL */, double *scores /* (n) */);
 
-/* Whether replicates choose the number of components of a class of n rows anew. */
-bool fgm_reselects(const fgm_options *options, int64_t n);
+/* Whether replicates choose the number of components of a class anew. */
+bool fgm_reselects(const fgm_prepared *prepared, int class);
 
 /* Key of a class's random numbers. */
 uint64_t fgm_class_key(uint64_t key, int class);
@@ -357,13 +380,16 @@ typedef struct fgm_bootstrap {
     uint64_t seed;
     double integration_tol, integration_work;
     double log_volume;    /* added to each value */
-    const double *centre; /* of every replicate where it is not taken from the replicate itself; or NULL */
     int64_t first;
     double *values;  /* (count): replicate first + i goes to values[i] */
     double *centres; /* (count): what the bias correction takes from it */
     volatile int64_t done;
     int64_t count;
 } fgm_bootstrap;
+
+/* The curvature at each class's fit, which helps fits nearby. */
+int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures /* (n_classes), zero */);
+void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes);
 
 /* Replicates first .. first + count - 1, by options->run_tasks. A replicate that cannot be fitted is NaN. */
 int fgm_run_bootstrap(fgm_bootstrap *bootstrap);
@@ -395,5 +421,23 @@ int fgm_terms_create(fgm_terms **terms, const fgm_model *model, const fgm_layout
 void fgm_terms_destroy(fgm_terms *terms);
 #define FGM_TERMS_ROWS 256
 void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows /* at most FGM_TERMS_ROWS */, double *out);
+
+/* ---- over the data ------------------------------------------------------------------------------------------------------------ */
+
+/* Of the quantity's terms over rows: weighted mean and standard deviation; the variance of the mean, and the acceleration of Efron's (1987)
+ * intervals. */
+typedef struct fgm_moments {
+    double mean, deviation, variance, acceleration;
+} fgm_moments;
+
+int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_samples samples, const int64_t *first /* (n_classes + 1) */,
+                     fgm_moments *moments);
+
+/* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where bound is not NULL, a lower bound of the information
+ * by which maps of the columns can be compared. */
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *bound);
+
+/* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */
+int fgm_find_delta(const fgm_prepared *prepared, const fgm_model *model, double n_effective, double *variance, double *bias);
 
 #endif

@@ -118,24 +118,49 @@ static void from_local(const fgm_mixture *mixture, double *change /* (K, 1 + d +
     }
 }
 
-double fgm_newton_step(const fgm_curvature *curvature, const fgm_mixture *at, const double *residual, double *step) {
-    size_t n = (size_t)(at->n_components * FGM_PACK_STRIDE(at->d)), padded = fgm_padded((int)n);
-    const double *upper = curvature->matrix, *root = curvature->root;
-    double left = 0.0;
-    to_local(at, residual, step);
-    for (size_t i = 0; i < n; ++i) step[i] *= root[i];
+/* Vector becomes its solution by the transposed factor; the squared length of that comes back. */
+static double solve_lower(const fgm_curvature *curvature, double *vector) {
+    size_t n = (size_t)(curvature->n_components * FGM_PACK_STRIDE(curvature->d)), padded = fgm_padded((int)n);
+    double length = 0.0;
     for (size_t i = 0; i < n; ++i) {
-        const double *row = upper + i * padded;
-        step[i] /= row[i];
-        left += step[i] * step[i];
-        for (size_t j = i + 1; j < n; ++j) step[j] -= row[j] * step[i];
+        const double *row = curvature->matrix + i * padded;
+        vector[i] /= row[i];
+        length += vector[i] * vector[i];
+        for (size_t j = i + 1; j < n; ++j) vector[j] -= row[j] * vector[i];
     }
+    return length;
+}
+
+static void solve_upper(const fgm_curvature *curvature, double *vector) {
+    size_t n = (size_t)(curvature->n_components * FGM_PACK_STRIDE(curvature->d)), padded = fgm_padded((int)n);
     for (size_t i = n; i-- > 0;) {
-        const double *row = upper + i * padded;
-        for (size_t j = i + 1; j < n; ++j) step[i] -= row[j] * step[j];
-        step[i] /= row[i];
+        const double *row = curvature->matrix + i * padded;
+        for (size_t j = i + 1; j < n; ++j) vector[i] -= row[j] * vector[j];
+        vector[i] /= row[i];
     }
-    for (size_t i = 0; i < n; ++i) step[i] /= root[i];
+}
+
+static void divide_by_root(const fgm_curvature *curvature, double *vector) {
+    for (int i = 0; i < curvature->n_components * FGM_PACK_STRIDE(curvature->d); ++i) vector[i] /= curvature->root[i];
+}
+
+double fgm_curvature_forward(const fgm_curvature *curvature, double *vector) {
+    divide_by_root(curvature, vector);
+    return solve_lower(curvature, vector);
+}
+
+void fgm_curvature_solve(const fgm_curvature *curvature, double *vector) {
+    fgm_curvature_forward(curvature, vector);
+    solve_upper(curvature, vector);
+    divide_by_root(curvature, vector);
+}
+
+double fgm_newton_step(const fgm_curvature *curvature, const fgm_mixture *at, const double *residual, double *step) {
+    to_local(at, residual, step);
+    for (int i = 0; i < at->n_components * FGM_PACK_STRIDE(at->d); ++i) step[i] *= curvature->root[i];
+    double left = solve_lower(curvature, step);
+    solve_upper(curvature, step);
+    divide_by_root(curvature, step);
     from_local(at, step);
     return 0.5 * left;
 }

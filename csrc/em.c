@@ -586,6 +586,13 @@ int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit
     return accelerate(fitter, &state, NULL, tol, max_iter);
 }
 
+int fgm_observe_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
+                          fgm_curvature *curvature) {
+    FGM_TRY(find_curvature(fitter, training, mixture, monitor, curvature));
+    factorise_damped(curvature, 0.0);
+    return FGM_OK;
+}
+
 int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, fgm_curvature *curvature) {
     memset(curvature, 0, sizeof *curvature);
     if (!has_curvature(mixture)) return FGM_OK;

@@ -3,7 +3,8 @@
  * With theta the mixture fitted to all the data and theta*_b those of the bootstrap replicates,
  *   plug_in = MI(theta),   value = 2 plug_in - mean_b MI(theta*_b),   standard_error = sd_b MI(theta*_b):
  * the plug-in overestimates by about what the replicates overestimate the plug-in (Efron and Tibshirani 1993, chapter 10).
- * Where replicates choose their number of components anew, see fgm_finish in fastgmmmi.h.
+ * Where replicates choose their number of components anew, see fgm_finish in fastgmmmi.h. Tables, integrals over the data and the infinitesimal
+ * jackknife know their bias without replicates.
  */
 #include "core.h"
 #include "random.h"
@@ -15,6 +16,7 @@
 #define DIVERGING_COMPONENTS 10
 #define DIVERGING_GAIN 0.4 /* nats per sample */
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
+#define MAP_ROWS 2000 /* rows on which the map of the columns is chosen */
 #define REPLICATE_TOL 0.05 /* standard errors */
 #define REPLICATE_WORK 1e7
 #define RESELECT_UP_TO 500 /* samples: above, the number of components hardly adds to the error bar */
@@ -112,41 +114,6 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
     return status;
 }
 
-static bool is_divergence(const fgm_layout *layout) {
-    return layout->quantity == FGM_QUANTITY_DIVERGENCE || layout->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
-}
-
-/* ---- pointwise --------------------------------------------------------------------------------------------------------------------- */
-
-/* Weighted mean, standard deviation and skewness over the data of what the quantity is the expectation of. A divergence is one over p alone. */
-static int pointwise_moments(const fgm_model *model, const fgm_prepared *prepared, double *deviation, double *skewness) {
-    fgm_terms *terms;
-    double total = 0.0, sums[3] = {0.0, 0.0, 0.0}, values[FGM_TERMS_ROWS];
-    bool divergence = is_divergence(&prepared->layout);
-    int status = fgm_terms_create(&terms, model, &prepared->layout);
-    for (int c = 0; status == FGM_OK && c < (divergence ? 1 : model->n_classes); ++c) {
-        fgm_samples samples = fgm_class_rows(prepared, c);
-        for (int64_t first = 0; first < samples.n; first += FGM_TERMS_ROWS) {
-            fgm_samples rows = fgm_rows(samples, first, first + FGM_TERMS_ROWS);
-            fgm_terms_evaluate(terms, c, rows, values);
-            for (int64_t i = 0; i < rows.n; ++i) {
-                double weight = rows.weights ? rows.weights[i] : 1.0, value = values[i];
-                total += weight;
-                sums[0] += weight * value;
-                sums[1] += weight * value * value;
-                sums[2] += weight * value * value * value;
-            }
-        }
-    }
-    fgm_terms_destroy(terms);
-    FGM_TRY(status);
-    double mean = sums[0] / total, variance = fmax(sums[1] / total - mean * mean, 0.0);
-    double third = sums[2] / total - 3.0 * mean * sums[1] / total + 2.0 * mean * mean * mean;
-    *deviation = sqrt(variance);
-    *skewness = variance > 0.0 ? third / (variance * *deviation) : 0.0;
-    return FGM_OK;
-}
-
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
 int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result) {
@@ -163,14 +130,15 @@ int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstr
         if (!isnan(bootstrap[i])) square += difference * difference;
     }
     result->n_failed = (int32_t)(n_bootstrap - n);
-    result->value = n_bootstrap > 0 ? 2.0 * result->plug_in - centre / (double)n : result->plug_in;
+    result->value = n_bootstrap == 0 ? result->plug_in : isnan(result->corrected) ? 2.0 * result->plug_in - centre / (double)n : result->corrected;
     result->standard_error = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
     return FGM_OK;
 }
 
-bool fgm_reselects(const fgm_options *options, int64_t n) {
+bool fgm_reselects(const fgm_prepared *prepared, int class) {
+    const fgm_options *options = prepared->settings.options;
     if (options->n_components > 0 || options->reselect == 0) return false;
-    return options->reselect == 1 || n <= RESELECT_UP_TO;
+    return options->reselect == 1 || fgm_count_groups(fgm_class_rows(prepared, class)) <= RESELECT_UP_TO;
 }
 
 uint64_t fgm_class_key(uint64_t key, int class) { return class == 0 ? key : fgm_stream(key, FGM_STREAM_CLASS, (uint64_t)class); }
@@ -275,7 +243,7 @@ static void summarise_fits(const class_fits *fits, fgm_result *result) {
         result->converged &= outcome->converged;
         result->n_iter = outcome->n_iter > result->n_iter ? outcome->n_iter : result->n_iter;
         result->log_likelihood += fits->model.probabilities[c] * outcome->log_likelihood;
-        result->reselected |= !is_small && fgm_reselects(options, fgm_class_rows(prepared, c).n);
+        result->reselected |= !is_small && fgm_reselects(prepared, c);
         result->diverging |= two_sides && options->n_components == 0 && is_diverging(fits->scores + (size_t)c * (size_t)options->max_components, k);
         result->n_small_classes += is_small;
     }
@@ -291,47 +259,60 @@ static double log_volume(const fgm_prepared *prepared) {
     return sum;
 }
 
-/* Number of samples of equal weight that say as much (Kish 1965). */
-static double effective_samples(fgm_samples samples) {
-    if (!samples.weights) return (double)samples.n;
-    double sum = 0.0, squares = 0.0;
-    for (int64_t i = 0; i < samples.n; ++i) {
-        sum += samples.weights[i];
-        squares += samples.weights[i] * samples.weights[i];
-    }
-    return sum * sum / squares;
-}
-
-/* The fits to all the data, what is estimated of them, and what the error bar needs. */
-static int fit_all(class_fits *fits, const fgm_options *options, uint64_t seed, fgm_result *result) {
+/* Value without its bias, where that is not learned from replicates, and the standard error by the infinitesimal jackknife where that is asked for.
+ */
+static int correct(const class_fits *fits, const fgm_moments *moments, fgm_result *result) {
     const fgm_prepared *prepared = fits->prepared;
-    double deviation, skewness, bias;
-    FGM_TRY(fit_classes(fits));
-    summarise_fits(fits, result);
-    FGM_TRY(pointwise_moments(&fits->model, prepared, &deviation, &skewness));
-    int64_t n = is_divergence(&prepared->layout) ? fgm_class_rows(prepared, 0).n : prepared->n;
-    result->acceleration = skewness / (6.0 * sqrt((double)n));
-    result->smaller_entropy = NAN;
+    const fgm_options *options = prepared->settings.options;
+    double variance = moments->variance, bias, n = fgm_effective_samples(prepared->samples);
     if (is_table(prepared)) {
-        FGM_TRY(fgm_table_statistics(&fits->model, &prepared->layout, (double)prepared->n, &bias, &result->smaller_entropy));
+        FGM_TRY(fgm_table_statistics(&fits->model, &prepared->layout, n, &bias, &result->smaller_entropy));
+        result->corrected = result->plug_in - bias;
+    } else if (options->error == FGM_ERROR_BY_DELTA) {
+        FGM_TRY(fgm_find_delta(prepared, &fits->model, n, &variance, &bias));
+        if (isnan(result->corrected)) result->corrected = result->plug_in - bias;
     }
-    FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, integration_tol(options, prepared->d, deviation, prepared->n), FGM_MAX_WORK, seed,
-                                &result->plug_in, &result->integration_error));
-    result->plug_in += log_volume(prepared);
+    if (options->error == FGM_ERROR_BY_DELTA) result->standard_error = sqrt(variance);
     return FGM_OK;
 }
 
+/* The estimate from the fits to all the data, and what the error bar needs. */
+static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *result) {
+    const fgm_prepared *prepared = fits->prepared;
+    const fgm_options *options = prepared->settings.options;
+    fgm_moments moments;
+    summarise_fits(fits, result);
+    FGM_TRY(fgm_find_moments(&fits->model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
+    result->acceleration = moments.acceleration;
+    result->smaller_entropy = result->corrected = result->standard_error = NAN;
+    result->marginals = options->marginals == FGM_MARGINALS_AUTO ? FGM_MARGINALS_STANDARDIZE : options->marginals;
+    if (options->integral == FGM_INTEGRAL_DATA && !is_table(prepared)) {
+        double volume = log_volume(prepared), k = options->n_folds;
+        FGM_TRY(fgm_cross_fit(prepared, &fits->model, &result->plug_in, NULL));
+        result->plug_in += volume;
+        result->corrected = (k * (moments.mean + volume) + (k - 1.0) * result->plug_in) / (2.0 * k - 1.0); /* see cross_fit.c */
+        result->integration_error = 0.0;
+    } else {
+        double tol = integration_tol(options, prepared->d, moments.deviation, prepared->n);
+        FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, tol, FGM_MAX_WORK, seed, &result->plug_in, &result->integration_error));
+        result->plug_in += log_volume(prepared);
+    }
+    return correct(fits, &moments, result);
+}
+
 /* Replicates from the model fitted to all the data. */
-static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, const fgm_model *model, int64_t first,
-                         int64_t count, double *values, double *centres) {
-    double deviation, skewness, centre, error, bias, entropy;
-    FGM_TRY(pointwise_moments(model, prepared, &deviation, &skewness));
+static int run_bootstrap(const fgm_prepared *prepared, uint64_t seed, const fgm_model *model, int64_t first, int64_t count, double *values,
+                         double *centres) {
+    const fgm_options *options = prepared->settings.options;
+    fgm_moments moments;
+    if (count == 0) return FGM_OK;
+    FGM_TRY(fgm_find_moments(model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
     fgm_bootstrap bootstrap = {
         .prepared = prepared,
         .options = options,
         .model = model,
         .seed = seed,
-        .integration_tol = integration_tol(options, prepared->d, deviation, prepared->n),
+        .integration_tol = integration_tol(options, prepared->d, moments.deviation, prepared->n),
         .integration_work = FGM_MAX_WORK,
         .log_volume = log_volume(prepared),
         .first = first,
@@ -340,14 +321,8 @@ static int run_bootstrap(const fgm_prepared *prepared, const fgm_options *option
         .count = count,
     };
     if (prepared->d == 3 && prepared->classes.n > 1) { /* many components at once in space: what the error bar needs, in little time */
-        bootstrap.integration_tol = fmax(options->integration_tol, REPLICATE_TOL * deviation / sqrt((double)prepared->n));
+        bootstrap.integration_tol = fmax(options->integration_tol, REPLICATE_TOL * moments.deviation / sqrt((double)prepared->n));
         bootstrap.integration_work = REPLICATE_WORK;
-    }
-    if (is_table(prepared)) { /* 2 plug_in - centre is then plug_in - bias */
-        FGM_TRY(fgm_integrate_model(model, &prepared->layout, options->integration_tol, FGM_MAX_WORK, seed, &centre, &error));
-        FGM_TRY(fgm_table_statistics(model, &prepared->layout, effective_samples(prepared->samples), &bias, &entropy));
-        centre += bias;
-        bootstrap.centre = &centre;
     }
     return fgm_run_bootstrap(&bootstrap);
 }
@@ -412,44 +387,132 @@ static int complete_result(const fgm_result *result, int d, int64_t n_bootstrap,
     return FGM_OK;
 }
 
-static int run_exported(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, const int32_t *class_components,
-                        const double *weights, const double *means, const double *covariances, int64_t first, int64_t count, double *values,
-                        double *centres) {
+static int run_exported(const fgm_prepared *prepared, uint64_t seed, const int32_t *class_components, const double *weights, const double *means,
+                        const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
     fgm_model model = {0};
     int status = import_model(prepared, class_components, weights, means, covariances, &model);
-    if (status == FGM_OK) status = run_bootstrap(prepared, options, seed, &model, first, count, values, centres);
+    if (status == FGM_OK) status = run_bootstrap(prepared, seed, &model, first, count, values, centres);
     fgm_model_release(&model);
     return status;
 }
 
-static int estimate(const fgm_prepared *prepared, const fgm_options *options, uint64_t seed, fgm_result *result) {
+/* Data prepared and fitted under one map of the columns. */
+typedef struct candidate {
+    fgm_options options; /* with that map */
+    fgm_prepared prepared;
     class_fits fits;
+} candidate;
+
+static int fit_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
+    memset(fitted, 0, sizeof *fitted);
+    fitted->options = *options;
+    fitted->options.marginals = marginals;
+    if (options->error == FGM_ERROR_BY_DELTA) fitted->options.n_bootstrap = 0;
+    FGM_TRY(fgm_prepare(&fitted->prepared, data, &fitted->options, seed, fault));
+    int status = allocate_fits(&fitted->fits, &fitted->prepared, seed);
+    return status == FGM_OK ? fit_classes(&fitted->fits) : status;
+}
+
+static void release_candidate(candidate *fitted) {
+    release_fits(&fitted->fits);
+    fgm_prepared_release(&fitted->prepared);
+    memset(fitted, 0, sizeof *fitted);
+}
+
+/* After a move: its parts know each other by address. */
+static void point_to_itself(candidate *fitted) {
+    fitted->prepared.settings.options = &fitted->options;
+    fitted->fits.prepared = &fitted->prepared;
+}
+
+/* Whether one Gaussian for each class is what was chosen: then the columns need no other map. */
+static bool is_gaussian(const candidate *fitted) {
+    for (int c = 0; fitted->prepared.d > 0 && c < fitted->fits.model.n_classes; ++c) {
+        if (fitted->fits.model.mixtures[c].n_components > 1) return false;
+    }
+    return true;
+}
+
+/* A copy of the weights with a random sample of the rows: all others weigh nothing. */
+static void thin_out(const fgm_data *data, int64_t n_wanted, uint64_t seed, double *weights /* (n) */) {
+    uint64_t key = fgm_stream(seed, FGM_STREAM_MAP, 0);
+    int64_t left = data->n;
+    for (int64_t i = 0; i < data->n; ++i, --left) {
+        bool taken = fgm_random_uniform(key, (uint64_t)i) * (double)left < (double)n_wanted;
+        weights[i] = taken ? data->sample_weight ? data->sample_weight[i] : 1.0 : 0.0;
+        n_wanted -= taken;
+    }
+}
+
+/* The fits under the better of standardised columns and normal scores, by a bound of the information on held-out rows. */
+static int compare_maps(candidate *better, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+    candidate other = {0};
+    double mean, bound, other_bound;
+    FGM_TRY(fit_candidate(better, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
+    if (is_gaussian(better)) return FGM_OK;
+    int status = fit_candidate(&other, data, options, FGM_MARGINALS_GAUSSIANIZE, seed, fault);
+    if (status == FGM_OK) status = fgm_cross_fit(&better->prepared, &better->fits.model, &mean, &bound);
+    if (status == FGM_OK) status = fgm_cross_fit(&other.prepared, &other.fits.model, &mean, &other_bound);
+    if (status == FGM_OK && other_bound > bound) {
+        candidate kept = *better;
+        *better = other;
+        other = kept;
+        point_to_itself(better);
+        point_to_itself(&other);
+    }
+    release_candidate(&other);
+    return status;
+}
+
+/* The map is chosen on a sample of the rows where there are many. */
+static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+    bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
+    if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
+    if (data->n <= MAP_ROWS) return compare_maps(fitted, data, options, seed, fault);
+    fgm_data sample = *data;
+    double *weights = fgm_allocate((size_t)data->n);
+    if (!weights) return FGM_ERROR_MEMORY;
+    thin_out(data, MAP_ROWS, seed, weights);
+    sample.sample_weight = weights;
+    int status = compare_maps(fitted, &sample, options, seed, fault), map = fitted->options.marginals;
+    release_candidate(fitted);
+    fgm_release(weights);
+    if (status == FGM_ERROR_MEMORY || status == FGM_ERROR_CANCELLED) return status;
+    /* Where a sample of the rows cannot be fitted, all of them may, or they say better what is wrong. */
+    return fit_candidate(fitted, data, options, status == FGM_OK ? map : FGM_MARGINALS_STANDARDIZE, seed, fault);
+}
+
+static int estimate(const candidate *fitted, uint64_t seed, fgm_result *result) {
     fgm_result complete;
     double *memory = NULL;
-    int status = allocate_fits(&fits, prepared, seed);
-    if (status == FGM_OK) status = fit_all(&fits, options, seed, result);
-    if (status == FGM_OK) status = complete_result(result, prepared->d, options->n_bootstrap, &complete, &memory);
+    int64_t n_bootstrap = fitted->options.n_bootstrap;
+    FGM_TRY(evaluate_fits(&fitted->fits, seed, result));
+    int status = complete_result(result, fitted->prepared.d, n_bootstrap, &complete, &memory);
     if (status == FGM_OK) {
-        export_result(&fits, &complete);
-        status = run_exported(prepared, options, seed, complete.class_components, complete.weights, complete.means, complete.covariances, 0,
-                              options->n_bootstrap, complete.bootstrap, complete.centres);
+        export_result(&fitted->fits, &complete);
+        status = run_exported(&fitted->prepared, seed, complete.class_components, complete.weights, complete.means, complete.covariances, 0,
+                              n_bootstrap, complete.bootstrap, complete.centres);
     }
-    if (status == FGM_OK) status = fgm_finish(complete.bootstrap, complete.centres, options->n_bootstrap, result);
+    if (status == FGM_OK && fitted->options.error == FGM_ERROR_BY_DELTA) {
+        result->value = result->corrected;
+        result->n_failed = 0;
+    } else if (status == FGM_OK) {
+        status = fgm_finish(complete.bootstrap, complete.centres, n_bootstrap, result);
+    }
     fgm_release(memory);
-    release_fits(&fits);
     return status;
 }
 
 int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result) {
-    if (result->size != sizeof *result) return FGM_ERROR_VERSION;
-    fgm_prepared prepared;
-    fgm_fault fault;
-    int status = fgm_prepare(&prepared, data, options, seed, &fault);
+    if (result->size != sizeof *result || options->size != sizeof *options) return FGM_ERROR_VERSION;
+    candidate fitted = {0};
+    fgm_fault fault = {-1, -1};
+    int status = options->marginals == FGM_MARGINALS_AUTO ? fit_best_map(&fitted, data, options, seed, &fault)
+                                                          : fit_candidate(&fitted, data, options, options->marginals, seed, &fault);
     result->fault_column = fault.column;
     result->fault_variable = fault.variable;
-    FGM_TRY(status);
-    status = estimate(&prepared, options, seed, result);
-    fgm_prepared_release(&prepared);
+    if (status == FGM_OK) status = estimate(&fitted, seed, result);
+    release_candidate(&fitted);
     return status;
 }
 
@@ -457,8 +520,9 @@ int fgm_information_range(const fgm_data *data, const fgm_options *options, uint
                           const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap, double *centres) {
     fgm_prepared prepared;
     fgm_fault fault;
+    if (options->size == sizeof *options && options->marginals == FGM_MARGINALS_AUTO) return FGM_ERROR_OPTION;
     FGM_TRY(fgm_prepare(&prepared, data, options, seed, &fault));
-    int status = run_exported(&prepared, options, seed, class_components, weights, means, covariances, first, count, bootstrap, centres);
+    int status = run_exported(&prepared, seed, class_components, weights, means, covariances, first, count, bootstrap, centres);
     fgm_prepared_release(&prepared);
     return status;
 }
@@ -501,95 +565,4 @@ int fgm_bootstrap_range(const double *x, const double *y, int64_t n, int32_t dx,
                         int64_t count, double *bootstrap, double *centres) {
     fgm_data data = pair_of(x, y, n, dx, dy, sample_weight);
     return fgm_information_range(&data, options, seed, &n_components, weights, means, covariances, first, count, bootstrap, centres);
-}
-
-/* ---- pointwise, of any rows ----------------------------------------------------------------------------------------------------------- */
-
-/* Class of each row, -1 where it is none of those known. */
-static void find_row_classes(const fgm_data *data, const int32_t *class_labels, int n_classes, int32_t *class_of /* (n) */) {
-    const fgm_variable variables[3] = {data->x, data->y, data->given};
-    for (int64_t i = 0; i < data->n; ++i) {
-        int32_t wanted[3] = {0, 0, 0};
-        for (int v = 0; v < 3; ++v) {
-            if (variables[v].labels) wanted[v] = variables[v].labels[i];
-        }
-        class_of[i] = fgm_classes_search(class_labels, n_classes, wanted);
-    }
-}
-
-/* Up to FGM_TERMS_ROWS rows as columns. */
-static void gather_rows(const fgm_data *data, const int64_t *rows, int n, double *columns /* (d, FGM_TERMS_ROWS) */) {
-    const fgm_variable variables[3] = {data->x, data->y, data->given};
-    for (int v = 0; v < 3; ++v) {
-        for (int j = 0; j < variables[v].d; ++j, columns += FGM_TERMS_ROWS) {
-            for (int i = 0; i < n; ++i) columns[i] = variables[v].values[rows[i] * variables[v].d + j];
-        }
-    }
-}
-
-/* Rows of each class in turn, by counting: order lists them, first (n_classes + 1) their runs. */
-static void sort_rows(int64_t n, const int32_t *class_of, int n_classes, int64_t *first, int64_t *order) {
-    memset(first, 0, (size_t)(n_classes + 1) * sizeof *first);
-    for (int64_t i = 0; i < n; ++i) {
-        if (class_of[i] >= 0) ++first[class_of[i] + 1];
-    }
-    for (int c = 0; c < n_classes; ++c) first[c + 1] += first[c];
-    for (int64_t i = 0; i < n; ++i) {
-        if (class_of[i] >= 0) order[first[class_of[i]]++] = i;
-    }
-    for (int c = n_classes; c > 0; --c) first[c] = first[c - 1];
-    first[0] = 0;
-}
-
-static int evaluate_rows(const fgm_data *data, const fgm_model *model, const fgm_layout *layout, const int64_t *first, const int64_t *order,
-                         double *out) {
-    fgm_terms *terms;
-    double values[FGM_TERMS_ROWS], *columns = fgm_allocate((size_t)model->d * FGM_TERMS_ROWS);
-    int status = columns ? fgm_terms_create(&terms, model, layout) : FGM_ERROR_MEMORY;
-    for (int64_t i = 0; i < data->n; ++i) out[i] = -INFINITY;
-    for (int c = 0; status == FGM_OK && c < model->n_classes; ++c) {
-        for (int64_t at = first[c]; at < first[c + 1]; at += FGM_TERMS_ROWS) {
-            int n = first[c + 1] - at < FGM_TERMS_ROWS ? (int)(first[c + 1] - at) : FGM_TERMS_ROWS;
-            gather_rows(data, order + at, n, columns);
-            fgm_terms_evaluate(terms, c, (fgm_samples){n, FGM_TERMS_ROWS, model->d, columns, NULL}, values);
-            for (int i = 0; i < n; ++i) out[order[at + i]] = values[i];
-        }
-    }
-    if (columns) fgm_terms_destroy(terms);
-    fgm_release(columns);
-    return status;
-}
-
-static int fill_model(fgm_model *model, const double *class_probabilities, const int32_t *class_components, const double *weights,
-                      const double *means, const double *covariances) {
-    size_t place = 0, d = (size_t)model->d;
-    for (int c = 0; c < model->n_classes; ++c) {
-        model->probabilities[c] = class_probabilities[c];
-        if (d == 0) continue;
-        FGM_TRY(fgm_mixture_from_parameters(&model->mixtures[c], class_components[c], model->d, weights + place, means + place * d,
-                                            covariances + place * d * d));
-        place += (size_t)class_components[c];
-    }
-    return FGM_OK;
-}
-
-int fgm_pointwise(const fgm_data *data, int32_t n_classes, const int32_t *class_labels, const double *class_probabilities,
-                  const int32_t *class_components, const double *weights, const double *means, const double *covariances, double *out) {
-    if (data->size != sizeof *data) return FGM_ERROR_VERSION;
-    int d = data->x.d + data->y.d + data->given.d;
-    fgm_layout layout = fgm_layout_of(data);
-    fgm_model model = {0};
-    int32_t *class_of = malloc((size_t)data->n * sizeof *class_of);
-    int64_t *order = malloc((size_t)(data->n + n_classes + 1) * sizeof *order);
-    int status = class_of && order ? fgm_model_allocate(&model, n_classes, d, class_labels) : FGM_ERROR_MEMORY;
-    if (status == FGM_OK) status = fill_model(&model, class_probabilities, class_components, weights, means, covariances);
-    if (status == FGM_OK) {
-        find_row_classes(data, class_labels, n_classes, class_of);
-        sort_rows(data->n, class_of, n_classes, order + data->n, order);
-        status = evaluate_rows(data, &model, &layout, order + data->n, order, out);
-    }
-    fgm_model_release(&model);
-    free(class_of);
-    free(order);
-    return status;
 }

@@ -31,34 +31,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_TERMS 4
-
-/* One entropy of a sum: coefficient * H(columns first .. first+d-1, labels), in column order x, given, y. Classes that share these labels make a
- * group, whose components stand together; their weights add up to 1. */
-typedef struct term {
-    fgm_mixture mixture;   /* of all groups; no components where d = 0 */
-    int first;
-    double coefficient;
-    int n_groups;
-    int *starts;           /* (n_groups + 1) first component of each group */
-    int *group_of;         /* (n_classes), -1 for a class of probability 0 */
-    double *probabilities; /* (n_groups) */
-    double *pack;          /* (K, 1 + d + d(d+1)/2) */
-} term;
-
-struct fgm_terms {
-    int n_terms, n_classes, n_components;
-    term terms[MAX_TERMS]; /* the first is the joint density: its groups are the classes */
-    int32_t columns[FGM_MAX_DIMENSION]; /* of the model in the order x, given, y */
-    double *weights;       /* (K) of the joint density: class probability times weight */
-    int *class_of;         /* (K) */
-    double *memory;        /* packs; below, of a block of nodes */
-    double *logs, *shares; /* (K, FGM_NODE_BLOCK) */
-    double *label_entropy; /* (FGM_NODE_BLOCK) */
-    double *kernel_work;
-    double *nodes;         /* (d, FGM_NODE_BLOCK) */
-};
-
 /* ---- terms --------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct member {
@@ -87,7 +59,7 @@ static member *list_members(const fgm_model *model, unsigned labelled, int *n_me
     return members;
 }
 
-static int allocate_term(term *at, const fgm_terms *terms, int n_columns, int n_members) {
+static int allocate_term(fgm_term *at, const fgm_terms *terms, int n_columns, int n_members) {
     int *numbers = malloc((size_t)(n_members + 1 + terms->n_classes) * sizeof *numbers);
     if (!numbers) return FGM_ERROR_MEMORY;
     at->starts = numbers;
@@ -98,7 +70,7 @@ static int allocate_term(term *at, const fgm_terms *terms, int n_columns, int n_
 }
 
 /* The columns of one class's components, from place on. */
-static int take_class(term *at, const fgm_mixture *mixture, const int32_t *columns, double probability, int place) {
+static int take_class(fgm_term *at, const fgm_mixture *mixture, const int32_t *columns, double probability, int place) {
     int d = at->mixture.d;
     for (int k = 0; k < mixture->n_components; ++k, ++place) {
         at->mixture.weights[place] = probability * mixture->weights[k];
@@ -108,7 +80,7 @@ static int take_class(term *at, const fgm_mixture *mixture, const int32_t *colum
     return FGM_OK;
 }
 
-static int fill_term(term *at, const fgm_terms *terms, const fgm_model *model, const member *members, int n_members) {
+static int fill_term(fgm_term *at, const fgm_terms *terms, const fgm_model *model, const member *members, int n_members) {
     int place = 0;
     at->n_groups = 0;
     for (int c = 0; c < model->n_classes; ++c) at->group_of[c] = -1;
@@ -133,7 +105,7 @@ static int fill_term(term *at, const fgm_terms *terms, const fgm_model *model, c
 
 /* labelled: bits of the variables whose labels the term tells apart. */
 static int add_term(fgm_terms *terms, const fgm_model *model, int first, int n_columns, unsigned labelled, double coefficient) {
-    term *at = &terms->terms[terms->n_terms++];
+    fgm_term *at = &terms->terms[terms->n_terms++];
     int n_members;
     member *members = list_members(model, labelled, &n_members);
     if (!members) return FGM_ERROR_MEMORY;
@@ -147,7 +119,7 @@ static int add_term(fgm_terms *terms, const fgm_model *model, int first, int n_c
 
 /* What the joint density's components weigh, and which class they belong to. */
 static int list_components(fgm_terms *terms, const fgm_model *model) {
-    const term *joint = &terms->terms[0];
+    const fgm_term *joint = &terms->terms[0];
     terms->weights = fgm_allocate((size_t)joint->mixture.n_components);
     terms->class_of = malloc((size_t)(joint->mixture.n_components + 1) * sizeof *terms->class_of);
     if (!terms->weights || !terms->class_of) return FGM_ERROR_MEMORY;
@@ -180,12 +152,10 @@ static void release_terms(fgm_terms *terms) {
     free(terms->class_of);
 }
 
-static int components_of(const term *at, int group) { return at->starts[group + 1] - at->starts[group]; }
-
 /* Some group has more than one component: not all is known in closed form. */
 static bool needs_nodes(const fgm_terms *terms) {
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         for (int g = 0; g < at->n_groups; ++g) {
             int n = 0;
             for (int k = at->starts[g]; k < at->starts[g + 1]; ++k) n += at->mixture.weights[k] > 0.0;
@@ -196,7 +166,7 @@ static bool needs_nodes(const fgm_terms *terms) {
 }
 
 /* Entropy of the labels. */
-static double label_information(const term *at) {
+static double label_information(const fgm_term *at) {
     double entropy = 0.0;
     for (int g = 0; g < at->n_groups; ++g) entropy -= at->probabilities[g] * log(at->probabilities[g]);
     return entropy;
@@ -204,9 +174,9 @@ static double label_information(const term *at) {
 
 /* ---- by lattices ----------------------------------------------------------------------------------------------------------------- */
 
-static fgm_mixture group_mixture(const term *at, int group) {
+static fgm_mixture group_mixture(const fgm_term *at, int group) {
     size_t first = (size_t)at->starts[group], d = (size_t)at->mixture.d;
-    return (fgm_mixture){components_of(at, group), at->mixture.d, at->mixture.weights + first, at->mixture.means + first * d,
+    return (fgm_mixture){fgm_components_of(at, group), at->mixture.d, at->mixture.weights + first, at->mixture.means + first * d,
                          at->mixture.factors + first * FGM_TRIANGLE(d)};
 }
 
@@ -217,7 +187,7 @@ static int sum_by_lattices(const fgm_terms *terms, double tol, double max_work, 
     *value = *error = 0.0;
     *affordable = true;
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         double share = at->mixture.d * at->mixture.d / shares;
         for (int g = 0; at->mixture.d > 0 && g < at->n_groups; ++g) {
             fgm_mixture group = group_mixture(at, g);
@@ -238,11 +208,11 @@ static int sum_by_lattices(const fgm_terms *terms, double tol, double max_work, 
 static int allocate_packs(fgm_terms *terms) {
     size_t size = 0, work = 0, largest = 1;
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         if (at->mixture.d == 0) continue;
         size += (size_t)at->mixture.n_components * FGM_PACK_STRIDE((size_t)at->mixture.d);
         for (int g = 0; g < at->n_groups; ++g) {
-            size_t needed = fgm_work_size(components_of(at, g), at->mixture.d), k = (size_t)components_of(at, g);
+            size_t needed = fgm_work_size(fgm_components_of(at, g), at->mixture.d), k = (size_t)fgm_components_of(at, g);
             if (needed > work) work = needed;
             if (k > largest) largest = k;
         }
@@ -264,14 +234,12 @@ static int allocate_packs(fgm_terms *terms) {
     return FGM_OK;
 }
 
-static const double *group_pack(const term *at, int group) { return at->pack + (size_t)at->starts[group] * FGM_PACK_STRIDE((size_t)at->mixture.d); }
-
 /* Sum over the terms of coefficient * (H(labels) + sum over groups of P_g sum over k of w_k (H(N_k) - log w_k)), and what rounding leaves of it. */
 static double closed_part(const fgm_terms *terms, double *rounding) {
     double total = 0.0;
     *rounding = 0.0;
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         int d = at->mixture.d;
         for (int g = 0; g < at->n_groups; ++g) {
             for (int k = at->starts[g]; k < at->starts[g + 1]; ++k) {
@@ -288,12 +256,12 @@ static double closed_part(const fgm_terms *terms, double *rounding) {
 }
 
 /* H(r) of a group at each node: with t_k = log w_k N_k - their maximum, log sum e^t - sum t e^t / sum e^t. */
-static void find_label_entropy(fgm_terms *terms, const term *at, int group, fgm_samples nodes) {
+static void find_label_entropy(fgm_terms *terms, const fgm_term *at, int group, fgm_samples nodes) {
     const fgm_kernels *kernels = fgm_get_kernels();
-    int n_components = components_of(at, group), n = (int)nodes.n;
+    int n_components = fgm_components_of(at, group), n = (int)nodes.n;
     nodes.d = at->mixture.d;
     nodes.columns += at->first * nodes.stride;
-    kernels->component_log_density(n_components, group_pack(at, group), nodes, terms->logs, terms->kernel_work);
+    kernels->component_log_density(n_components, fgm_group_pack(at, group), nodes, terms->logs, terms->kernel_work);
     double largest[FGM_NODE_BLOCK], total[FGM_NODE_BLOCK] = {0}, weighted[FGM_NODE_BLOCK] = {0};
     memcpy(largest, terms->logs, (size_t)n * sizeof *largest);
     for (int k = 1; k < n_components; ++k) {
@@ -318,9 +286,9 @@ static void label_integrand(void *data, int component, fgm_samples nodes, double
     int c = terms->class_of[component];
     memset(values, 0, (size_t)nodes.n * sizeof *values);
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         int group = at->group_of[c];
-        if (at->mixture.d == 0 || components_of(at, group) == 1) continue;
+        if (at->mixture.d == 0 || fgm_components_of(at, group) == 1) continue;
         find_label_entropy(terms, at, group, nodes);
         for (int b = 0; b < nodes.n; ++b) values[b] -= at->coefficient * terms->label_entropy[b];
     }
@@ -332,9 +300,9 @@ double fgm_node_cost(int n_components, int d) { return n_components * (2.5 + 0.5
 static double mean_node_cost(const fgm_terms *terms) {
     double cost = 0.0;
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         for (int g = 0; at->mixture.d > 0 && g < at->n_groups; ++g) {
-            int k = components_of(at, g);
+            int k = fgm_components_of(at, g);
             cost += (double)k / terms->n_components * fgm_node_cost(k, at->mixture.d);
         }
     }
@@ -412,7 +380,7 @@ static int add_divergence(fgm_terms *terms, const fgm_model *model) {
     for (int j = 0; j < model->d; ++j) terms->columns[j] = j;
     for (int t = 0; t < 2; ++t) {
         FGM_TRY(add_term(terms, model, 0, model->d, FGM_BIT(1), t == 0 ? -1.0 : 1.0));
-        term *at = &terms->terms[t];
+        fgm_term *at = &terms->terms[t];
         for (int g = 0; g < at->n_groups; ++g) at->probabilities[g] = 1.0;
         for (int c = 0; c < model->n_classes; ++c) at->group_of[c] = t == 0 ? c : 1 - c;
     }
@@ -449,7 +417,7 @@ int fgm_integrate_information(const fgm_mixture *mixture, fgm_parts parts, doubl
 }
 
 int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double tol, double max_work, uint64_t seed, double *value, double *error) {
-    if (layout->quantity == FGM_QUANTITY_DIVERGENCE || layout->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE) {
+    if (fgm_is_divergence(layout)) {
         return fgm_integrate_divergence(&model->mixtures[0], &model->mixtures[1], tol, seed, value, error);
     }
     fgm_terms terms;
@@ -480,7 +448,7 @@ static void differences(double count, double *first, double *second) {
  *   H - (n^2 H - 2 (n-1)^2 H_1 + (n-2)^2 H_2) / 2,
  * H_k the mean of the entropies without k of the samples. With L(m) = m log m, (n-k) H_k is L(n-k) less the sum over groups of the mean of L(count
  * left); all of it is put together from differences of L, since n^2 H would leave no digits. */
-static double jackknife_bias(const term *at, double n) {
+static double jackknife_bias(const fgm_term *at, double n) {
     double first, second, before;
     if (n < 3.0) return 0.0; /* one or two rows with nearly all the weight */
     differences(n, &first, &second);
@@ -530,12 +498,12 @@ void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows, double *o
     }
     memset(out, 0, (size_t)rows.n * sizeof *out);
     for (int t = 0; t < terms->n_terms; ++t) {
-        const term *at = &terms->terms[t];
+        const fgm_term *at = &terms->terms[t];
         int group = at->group_of[class];
         double log_probability = log(at->probabilities[group]);
         if (at->mixture.d > 0) {
-            fgm_samples nodes = {rows.n, FGM_NODE_BLOCK, at->mixture.d, terms->nodes + at->first * FGM_NODE_BLOCK, NULL};
-            fgm_get_kernels()->log_density(components_of(at, group), group_pack(at, group), nodes, terms->logs, terms->kernel_work);
+            fgm_samples nodes = {rows.n, FGM_NODE_BLOCK, at->mixture.d, terms->nodes + at->first * FGM_NODE_BLOCK, NULL, NULL};
+            fgm_get_kernels()->log_density(fgm_components_of(at, group), fgm_group_pack(at, group), nodes, terms->logs, terms->kernel_work);
         }
         for (int64_t i = 0; i < rows.n; ++i) out[i] -= at->coefficient * (log_probability + (at->mixture.d > 0 ? terms->logs[i] : 0.0));
     }

@@ -13,6 +13,42 @@
 /* Writes the integrand's value at each node. */
 typedef void (*fgm_integrand)(void *data, fgm_samples nodes, double *values /* (n) */);
 
+/* ---- terms (integrate.c): a quantity as a sum of entropies ---------------------------------------------------------------------------- */
+
+#define FGM_MAX_TERMS 4
+
+/* One entropy of a sum: coefficient * H(columns first .. first+d-1, labels), in column order x, given, y. Classes that share these labels make a
+ * group, whose components stand together; their weights add up to 1. */
+typedef struct fgm_term {
+    fgm_mixture mixture;   /* of all groups; no components where d = 0 */
+    int first;
+    double coefficient;
+    int n_groups;
+    int *starts;           /* (n_groups + 1) first component of each group */
+    int *group_of;         /* (n_classes), -1 for a class of probability 0 */
+    double *probabilities; /* (n_groups) */
+    double *pack;          /* (K, 1 + d + d(d+1)/2) */
+} fgm_term;
+
+struct fgm_terms {
+    int n_terms, n_classes, n_components;
+    fgm_term terms[FGM_MAX_TERMS]; /* the first is the joint density: its groups are the classes */
+    int32_t columns[FGM_MAX_DIMENSION]; /* of the model in the order x, given, y */
+    double *weights;       /* (K) of the joint density: class probability times weight */
+    int *class_of;         /* (K) */
+    double *memory;        /* packs; below, of a block of nodes */
+    double *logs, *shares; /* (K, FGM_NODE_BLOCK) */
+    double *label_entropy; /* (FGM_NODE_BLOCK) */
+    double *kernel_work;
+    double *nodes;         /* (d, FGM_NODE_BLOCK) */
+};
+
+static inline int fgm_components_of(const fgm_term *at, int group) { return at->starts[group + 1] - at->starts[group]; }
+
+static inline const double *fgm_group_pack(const fgm_term *at, int group) {
+    return at->pack + (size_t)at->starts[group] * FGM_PACK_STRIDE((size_t)at->mixture.d);
+}
+
 /* ---- trapezoid rule on a lattice (integrate_lattice.c): integrals over all space, up to three dimensions -------------------------- */
 
 #define FGM_LATTICE_DIMENSION 3

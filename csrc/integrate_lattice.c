@@ -120,7 +120,7 @@ static void close_row(scan *s) {
 /* Evaluates the block and files its values by row. */
 static void flush_nodes(scan *s) {
     if (s->n_nodes > 0) {
-        fgm_samples nodes = {s->n_nodes, FGM_NODE_BLOCK, s->d, s->columns, NULL};
+        fgm_samples nodes = {s->n_nodes, FGM_NODE_BLOCK, s->d, s->columns, NULL, NULL};
         s->integrand(s->data, nodes, s->values);
     }
     for (int g = 0; g < s->n_segments; ++g) {

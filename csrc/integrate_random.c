@@ -82,7 +82,7 @@ static void add_points(sampler *s, int component, int64_t first, int64_t count) 
             fgm_normal_quantiles(n, s->uniform, s->columns + j * FGM_NODE_BLOCK);
         }
         map_to_component(s, component, n);
-        s->integrand(s->data, component, (fgm_samples){n, FGM_NODE_BLOCK, d, s->columns, NULL}, s->values);
+        s->integrand(s->data, component, (fgm_samples){n, FGM_NODE_BLOCK, d, s->columns, NULL, NULL}, s->values);
         for (int b = 0; b < n; ++b) s->sums[component * N_SHIFTS + (start + b) / count] += s->values[b];
     }
     s->points[component] += (double)count;

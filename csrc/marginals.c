@@ -201,12 +201,49 @@ static uint32_t *shuffle(int64_t n, uint64_t seed) {
     return places;
 }
 
+/* Groups of the rows of positive weight, numbered from 0 in random order. */
+static int read_groups(const fgm_data *data, int64_t n_rows, uint64_t seed, uint32_t *group_of /* (n_rows) */) {
+    uint32_t *order = shuffle(data->n, seed), *numbers = calloc((size_t)data->n, sizeof *numbers), n_groups = 0;
+    int64_t taken = 0;
+    int status = order && numbers ? FGM_OK : FGM_ERROR_MEMORY;
+    for (int64_t i = 0; status == FGM_OK && i < data->n; ++i) {
+        if (data->groups[i] < 0 || data->groups[i] >= data->n) {
+            status = FGM_ERROR_GROUPS;
+        } else if (weight_of(data->sample_weight, i) > 0.0) {
+            group_of[taken] = order[data->groups[i]];
+            numbers[group_of[taken++]] = 1;
+        }
+    }
+    for (int64_t i = 0; status == FGM_OK && i < data->n; ++i) {
+        if (numbers[i]) numbers[i] = n_groups++;
+    }
+    for (int64_t i = 0; status == FGM_OK && i < n_rows; ++i) group_of[i] = numbers[group_of[i]];
+    for (int64_t i = 0; status == FGM_OK && data->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && i < n_rows / 2; ++i) {
+        if (group_of[i] != group_of[i + n_rows / 2]) status = FGM_ERROR_GROUPS;
+    }
+    free(order);
+    free(numbers);
+    return status == FGM_OK && n_groups < 2 ? FGM_ERROR_FEW_GROUPS : status;
+}
+
+/* Where rows go so that those of one group stand together, by counting. */
+static int place_groups(const uint32_t *group_of /* (n) */, int64_t n, uint32_t *places /* (n) */) {
+    uint32_t *next = calloc((size_t)n + 1, sizeof *next);
+    if (!next) return FGM_ERROR_MEMORY;
+    for (int64_t i = 0; i < n; ++i) ++next[group_of[i] + 1];
+    for (int64_t g = 0; g < n; ++g) next[g + 1] += next[g];
+    for (int64_t i = 0; i < n; ++i) places[i] = next[group_of[i]]++;
+    free(next);
+    return FGM_OK;
+}
+
 /* The order within classes: rows of a class stand together, in the random order of their places. In a paired divergence both samples take the same.
  */
-static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */, uint32_t *places /* (n) */) {
+static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */, const uint32_t *group_of /* (n) or NULL */,
+                       uint32_t *places /* (n) */) {
     int64_t n = prepared->n;
     bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
-    if (prepared->classes.n > 1 && !paired) {
+    if (group_of || (prepared->classes.n > 1 && !paired)) {
         prepared->draws = malloc((size_t)n * sizeof *prepared->draws);
         if (!prepared->draws) return FGM_ERROR_MEMORY;
     }
@@ -221,6 +258,7 @@ static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */
             if (prepared->draws) prepared->draws[sorted] = (uint32_t)place;
         }
         for (int64_t i = n / 2; paired && i < n; ++i) places[i] = places[i - n / 2] + (uint32_t)(n / 2);
+        for (int64_t i = 0; group_of && i < n; ++i) prepared->draws[places[i]] = group_of[i];
     }
     bool allocated = rows && next;
     free(rows);
@@ -250,18 +288,25 @@ static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mea
     return FGM_OK;
 }
 
-/* Rows shuffled within their classes. */
+/* Rows shuffled within their classes, or their groups. */
 static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_weight, uint64_t seed, fgm_fault *fault) {
     int32_t *class_of = NULL;
-    uint32_t *places = NULL;
+    uint32_t *places = NULL, *group_of = NULL;
     int status = fgm_classes_find(data, prepared->n, &class_of, &prepared->classes, fault);
     if (status == FGM_OK) {
         places = shuffle(prepared->n, seed);
-        status = places ? sort_places(prepared, class_of, places) : FGM_ERROR_MEMORY;
+        if (!places) status = FGM_ERROR_MEMORY;
     }
+    if (status == FGM_OK && data->groups) {
+        group_of = malloc((size_t)prepared->n * sizeof *group_of);
+        status = group_of ? read_groups(data, prepared->n, seed, group_of) : FGM_ERROR_MEMORY;
+        if (status == FGM_OK) status = place_groups(group_of, prepared->n, places);
+    }
+    if (status == FGM_OK) status = sort_places(prepared, class_of, group_of, places);
     if (status == FGM_OK) status = fill_columns(prepared, data, mean_weight, places, fault);
     free(class_of);
     free(places);
+    free(group_of);
     return status;
 }
 
@@ -475,6 +520,8 @@ void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_setting
     fgm_samples rows = fgm_class_rows(prepared, class);
     *settings = prepared->settings;
     set_tolerances(settings, rows.n);
+    /* The more classes there are, the more of them would take a component too many, whose biases add up. */
+    if (!fgm_is_divergence(&prepared->layout)) settings->least_evidence = log((double)prepared->classes.n);
     if (prepared->classes.n > 1) find_center(rows, center); /* the mean of all rows is 0 already */
     memset(settings->prior, 0, (size_t)triangle * sizeof *settings->prior);
     double total = add_products(rows, center, settings->prior);
@@ -502,10 +549,12 @@ static int check_options(const fgm_options *options) {
                  options->init >= FGM_INIT_KMEANSPP && options->init <= FGM_INIT_KMEANS_SKLEARN && options->n_folds >= 2 && options->n_folds <= 64 &&
                  options->n_inits >= 1 && options->patience >= 1 && options->max_iter >= 1 && options->tol >= 0.0 && isfinite(options->tol) &&
                  options->reg_covar > 0.0 && isfinite(options->reg_covar) && options->init_scale >= 0.0 && isfinite(options->init_scale) &&
-                 options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_GAUSSIANIZE && options->n_bootstrap >= 0 &&
+                 options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_AUTO && options->n_bootstrap >= 0 &&
                  options->reselect >= -1 && options->reselect <= 1 && options->equal_classes >= 0 && options->equal_classes <= 1 &&
                  options->integration_tol > 0.0 && isfinite(options->integration_tol) && options->least_gain >= 0.0 &&
-                 isfinite(options->least_gain) && options->least_variance >= 0.0 && isfinite(options->least_variance);
+                 isfinite(options->least_gain) && options->least_variance >= 0.0 && isfinite(options->least_variance) &&
+                 options->integral >= FGM_INTEGRAL_MODEL && options->integral <= FGM_INTEGRAL_DATA && options->error >= FGM_ERROR_BY_BOOTSTRAP &&
+                 options->error <= FGM_ERROR_BY_DELTA;
     return valid ? FGM_OK : FGM_ERROR_OPTION;
 }
 
@@ -539,13 +588,14 @@ static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm
     prepared->memory = fgm_allocate((size_t)stride * (size_t)(prepared->d + (data->sample_weight ? 1 : 0)));
     if (!prepared->memory) return FGM_ERROR_MEMORY;
     const double *weights = data->sample_weight ? prepared->memory + (int64_t)prepared->d * stride : NULL;
-    prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights};
+    prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights, NULL};
     FGM_TRY(fill_rows(prepared, data, total / (double)prepared->n, seed, fault));
+    if (data->groups) prepared->samples.groups = prepared->draws;
     if (prepared->classes.n == 1 && prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
     FGM_TRY(transform_columns(prepared, options->marginals, fault));
     prepared->settings.options = options;
     set_tolerances(&prepared->settings, prepared->n);
-    if (prepared->layout.quantity == FGM_QUANTITY_DIVERGENCE || prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE) {
+    if (fgm_is_divergence(&prepared->layout)) {
         FGM_TRY(check_samples(prepared, fault));
     }
     FGM_TRY(check_columns(prepared, fault));

@@ -203,7 +203,7 @@ static fgm_samples take_chunk(const evaluation *state, const double *X /* (n, d)
     for (int64_t i = 0; i < count; ++i) {
         for (int j = 0; j < d; ++j) state->columns[j * CHUNK + i] = X[(first + i) * d + j];
     }
-    return (fgm_samples){count, CHUNK, d, state->columns, NULL};
+    return (fgm_samples){count, CHUNK, d, state->columns, NULL, NULL};
 }
 
 int fgm_log_density(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,

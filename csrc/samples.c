@@ -5,8 +5,32 @@ fgm_samples fgm_rows(fgm_samples samples, int64_t first, int64_t last) {
     if (last > samples.n) last = samples.n;
     samples.columns += first;
     if (samples.weights) samples.weights += first;
+    if (samples.groups) samples.groups += first;
     samples.n = last - first;
     return samples;
+}
+
+int64_t fgm_count_groups(fgm_samples samples) {
+    if (!samples.groups) return samples.n;
+    int64_t count = 0;
+    for (int64_t i = 0; i < samples.n; ++i) count += i == 0 || samples.groups[i] != samples.groups[i - 1];
+    return count;
+}
+
+double fgm_effective_samples(fgm_samples samples) {
+    if (!samples.weights) return (double)samples.n;
+    double sum = 0.0, squares = 0.0;
+    for (int64_t i = 0; i < samples.n; ++i) {
+        sum += samples.weights[i];
+        squares += samples.weights[i] * samples.weights[i];
+    }
+    return sum * sum / squares;
+}
+
+int64_t fgm_fold_start(fgm_samples samples, int fold, int n_folds) {
+    int64_t row = fold * samples.n / n_folds;
+    while (samples.groups && row > 0 && row < samples.n && samples.groups[row] == samples.groups[row - 1]) ++row;
+    return row;
 }
 
 static double total_weight(fgm_samples samples) {

@@ -6,7 +6,7 @@
  * folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
  * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
- * row with a weight, so they never stand on both sides.
+ * row with a weight, so they never stand on both sides; nor do rows of one group.
  */
 #include "core.h"
 #include "random.h"
@@ -35,7 +35,8 @@ typedef struct search {
 
 /* Trains on all but one fold and scores that one. */
 static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *monitor) {
-    int64_t n = state->samples.n, first = fold * n / state->n_folds, last = (fold + 1) * n / state->n_folds;
+    int64_t n = state->samples.n, first = fgm_fold_start(state->samples, fold, state->n_folds);
+    int64_t last = fgm_fold_start(state->samples, fold + 1, state->n_folds);
     bool left_out = state->n_folds > 1;
     fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
     fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL; /* for "split" */
@@ -95,7 +96,7 @@ static double score(const search *state) {
 /* Least improvement of the score that counts; AIC and BIC are minus twice the score of all samples. */
 static double least_gain(const search *state) {
     const fgm_options *options = state->settings->options;
-    if (options->criterion == FGM_CRITERION_CV) return options->least_gain;
+    if (options->criterion == FGM_CRITERION_CV) return options->least_gain + state->settings->least_evidence / fgm_effective_samples(state->samples);
     return 0.5 * options->least_gain / fgm_training_of(state->samples).total_weight;
 }
 
@@ -183,10 +184,19 @@ static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess
     return status;
 }
 
+static int64_t largest_fold(const search *state) {
+    int64_t largest = 0;
+    for (int fold = 0; fold < state->n_folds; ++fold) {
+        int64_t rows = fgm_fold_start(state->samples, fold + 1, state->n_folds) - fgm_fold_start(state->samples, fold, state->n_folds);
+        largest = rows > largest ? rows : largest;
+    }
+    return largest;
+}
+
 /* More components than this leave fewer than two training rows for each mean and axis of a component. */
 static int most_components(const search *state) {
     const fgm_options *options = state->settings->options;
-    int64_t rows = state->samples.n - (state->n_folds > 1 ? state->samples.n / state->n_folds : 0);
+    int64_t rows = state->samples.n - (state->n_folds > 1 ? largest_fold(state) : 0);
     int64_t bearable = rows / (2 * (state->samples.d + 1));
     int64_t most = options->max_components < bearable ? options->max_components : bearable;
     return most < 1 ? 1 : (int)most;
@@ -202,12 +212,14 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
     state->key = key;
     state->monitor = parallel ? NULL : monitor;
     state->n_folds = options->criterion == FGM_CRITERION_CV ? options->n_folds : 1;
+    if (state->n_folds > 1 && samples.n - largest_fold(state) < samples.d + 2) state->n_folds = 1; /* nearly all rows are of one group */
     int chosen = 1, status;
     for (int k = 0; selection->scores && k < options->max_components; ++k) selection->scores[k] = NAN;
     if (options->n_components > 0) {
         status = fit_fixed(state, options->n_components);
     } else {
-        status = try_numbers(state, most_components(state), selection->scores, &chosen);
+        bool scored = state->n_folds > 1 || options->criterion != FGM_CRITERION_CV;
+        status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
     }
     if (status == FGM_OK) status = fit_all(state, monitor, guess, selection);
     for (int fold = 0; fold < MAX_FOLDS; ++fold) {

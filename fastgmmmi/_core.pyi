@@ -30,6 +30,10 @@ class _Information(_Fit):  # of all classes, one after the other; scores (n_clas
     integration_error: float
     acceleration: float
     smaller_entropy: float | None
+    corrected: float
+    marginals: int
+    integral: int
+    error: int
     n_small_classes: int
     n_failed: int
     reselected: bool
@@ -46,6 +50,8 @@ QUANTITIES: Final[dict[str, int]]
 CRITERIA: Final[dict[str, int]]
 INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
+INTEGRALS: Final[dict[str, int]]
+ERRORS: Final[dict[str, int]]
 
 class CoreError(Exception):
     name: str
@@ -57,6 +63,7 @@ def information(
     quantity: int,
     variables: _Variables,
     sample_weight: _Floats | None,
+    groups: _Columns | None,
     options: _Options,
     seed: int,
     threads: int,
@@ -66,6 +73,7 @@ def information_range(
     quantity: int,
     variables: _Variables,
     sample_weight: _Floats | None,
+    groups: _Columns | None,
     options: _Options,
     seed: int,
     class_components: _Columns,
@@ -85,7 +93,7 @@ def pointwise(
     means: _Floats,
     covariances: _Floats,
 ) -> _Floats: ...
-def finish(bootstrap: _Floats, centres: _Floats, plug_in: float) -> tuple[float, float, int]: ...
+def finish(bootstrap: _Floats, centres: _Floats, plug_in: float, corrected: float) -> tuple[float, float, int]: ...
 def fit(X: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll) -> _Fit: ...
 def log_density(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...
 def responsibilities(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...

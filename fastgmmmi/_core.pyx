@@ -34,7 +34,9 @@ cdef extern from "fastgmmmi.h" nogil:
     int FGM_CRITERION_CV, FGM_CRITERION_AIC, FGM_CRITERION_BIC
     int FGM_INIT_KMEANSPP, FGM_INIT_SPLIT, FGM_INIT_RANDOM, FGM_INIT_MINMAX, FGM_INIT_KMEANS
     int FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN
-    int FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE
+    int FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO
+    int FGM_INTEGRAL_MODEL, FGM_INTEGRAL_DATA
+    int FGM_ERROR_BY_BOOTSTRAP, FGM_ERROR_BY_DELTA
 
     ctypedef struct fgm_options:
         size_t size
@@ -48,6 +50,7 @@ cdef extern from "fastgmmmi.h" nogil:
         void *poll
         void *poll_data
         double least_gain, least_variance
+        int32_t integral, error
 
     ctypedef struct fgm_fit_result:
         size_t size
@@ -61,7 +64,7 @@ cdef extern from "fastgmmmi.h" nogil:
     ctypedef struct fgm_result:
         size_t size
         double value, standard_error, plug_in, integration_error, acceleration, log_likelihood
-        int32_t n_components, converged, n_iter, n_failed, reselected, fault_column, diverging
+        int32_t n_components, converged, n_iter, n_failed, reselected, fault_column, diverging, marginals
         double *bootstrap
         double *centres
         double *scores
@@ -76,6 +79,7 @@ cdef extern from "fastgmmmi.h" nogil:
         int32_t *class_labels
         double *class_probabilities
         int32_t *class_components
+        double corrected
 
     ctypedef struct fgm_variable:
         const double *values
@@ -88,6 +92,7 @@ cdef extern from "fastgmmmi.h" nogil:
         fgm_variable x, y, given
         const double *sample_weight
         int32_t quantity, reserved
+        const int32_t *groups
 
     int FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE
 
@@ -148,7 +153,14 @@ QUANTITIES = {
     "divergence": FGM_QUANTITY_DIVERGENCE,
     "paired divergence": FGM_QUANTITY_PAIRED_DIVERGENCE,
 }
-MARGINALS = {"none": FGM_MARGINALS_NONE, "standardize": FGM_MARGINALS_STANDARDIZE, "gaussianize": FGM_MARGINALS_GAUSSIANIZE}
+MARGINALS = {
+    "auto": FGM_MARGINALS_AUTO,
+    "none": FGM_MARGINALS_NONE,
+    "standardize": FGM_MARGINALS_STANDARDIZE,
+    "gaussianize": FGM_MARGINALS_GAUSSIANIZE,
+}
+INTEGRALS = {"model": FGM_INTEGRAL_MODEL, "data": FGM_INTEGRAL_DATA}
+ERRORS = {"bootstrap": FGM_ERROR_BY_BOOTSTRAP, "delta": FGM_ERROR_BY_DELTA}
 
 cdef extern from *:
     """
@@ -369,6 +381,10 @@ cdef int fill_options(fgm_options *options, dict values) except -1:
             options.least_gain = value
         elif name == "least_variance":
             options.least_variance = value
+        elif name == "integral":
+            options.integral = value
+        elif name == "error":
+            options.error = value
         else:
             raise KeyError(name)
     return 0
@@ -397,6 +413,8 @@ def default_options():
         "integration_tol": options.integration_tol,
         "least_gain": options.least_gain,
         "least_variance": options.least_variance,
+        "integral": options.integral,
+        "error": options.error,
     }
 
 
@@ -416,14 +434,17 @@ cdef class Data:
     cdef fgm_data data
     cdef object kept
 
-    def __cinit__(self, int quantity, variables, const double[::1] sample_weight):
-        self.kept = (variables, sample_weight)
+    def __cinit__(self, int quantity, variables, const double[::1] sample_weight, const int32_t[::1] groups):
+        self.kept = (variables, sample_weight, groups)
         self.data.size = sizeof(self.data)
         self.data.quantity = quantity
         self.data.reserved = 0
         self.data.sample_weight = NULL
         if sample_weight is not None:
             self.data.sample_weight = &sample_weight[0]
+        self.data.groups = NULL
+        if groups is not None:
+            self.data.groups = &groups[0]
         self.fill(&self.data.x, variables[0])
         self.fill(&self.data.y, variables[1])
         self.fill(&self.data.given, variables[2])
@@ -446,9 +467,10 @@ cdef class Data:
         return 0
 
 
-def information(int quantity, variables, const double[::1] sample_weight, dict options, uint64_t seed, int threads, poll):
+def information(int quantity, variables, const double[::1] sample_weight, const int32_t[::1] groups, dict options, uint64_t seed, int threads,
+                poll):
     cdef Call call = Call(options, threads, poll)
-    cdef Data data = Data(quantity, variables, sample_weight)
+    cdef Data data = Data(quantity, variables, sample_weight, groups)
     cdef int32_t d = data.data.x.d + data.data.y.d + data.data.given.d, n_classes = 0
     cdef int64_t most = 0
     cdef fgm_result result
@@ -457,7 +479,7 @@ def information(int quantity, variables, const double[::1] sample_weight, dict o
     result.fault_column = result.fault_variable = -1
     with nogil:
         fgm_result_sizes(&data.data, &call.options, &n_classes, &most)  # what is wrong with the data, the job itself says
-    bootstrap = np.empty(max(call.options.n_bootstrap, 0))
+    bootstrap = np.empty(max(call.options.n_bootstrap, 0) if call.options.error == FGM_ERROR_BY_BOOTSTRAP else 0)
     scores = np.empty(n_classes * max(call.options.max_components, 0))
     weights, means, covariances = np.empty(most), np.empty(most * d), np.empty(most * d * d)
     location, scale, resolution = np.empty(d), np.empty(d), np.empty(d)
@@ -483,6 +505,10 @@ def information(int quantity, variables, const double[::1] sample_weight, dict o
         "value": result.value,
         "standard_error": result.standard_error,
         "plug_in": result.plug_in,
+        "corrected": result.corrected,
+        "marginals": result.marginals,
+        "integral": call.options.integral,
+        "error": call.options.error,
         "integration_error": result.integration_error,
         "acceleration": result.acceleration,
         "log_likelihood": result.log_likelihood,
@@ -508,10 +534,10 @@ def information(int quantity, variables, const double[::1] sample_weight, dict o
     }
 
 
-def information_range(int quantity, variables, const double[::1] sample_weight, dict options, uint64_t seed, int32_t[::1] class_components,
-                      double[::1] weights, double[:, ::1] means, double[:, :, ::1] covariances, int64_t first, int64_t count):
+def information_range(int quantity, variables, const double[::1] sample_weight, const int32_t[::1] groups, dict options, uint64_t seed,
+                      int32_t[::1] class_components, double[::1] weights, double[:, ::1] means, double[:, :, ::1] covariances, int64_t first, int64_t count):
     cdef Call call = Call(options, 1, None)
-    cdef Data data = Data(quantity, variables, sample_weight)
+    cdef Data data = Data(quantity, variables, sample_weight, groups)
     cdef double *mean_address = &means[0, 0] if means.size > 0 else NULL
     cdef double *covariance_address = &covariances[0, 0, 0] if covariances.size > 0 else NULL
     cdef double *weight_address = address(weights)
@@ -529,7 +555,7 @@ def information_range(int quantity, variables, const double[::1] sample_weight, 
 
 def pointwise(int quantity, variables, int32_t[:, ::1] class_labels, double[::1] class_probabilities, int32_t[::1] class_components,
               double[::1] weights, double[:, ::1] means, double[:, :, ::1] covariances):
-    cdef Data data = Data(quantity, variables, None)
+    cdef Data data = Data(quantity, variables, None, None)
     cdef double *mean_address = &means[0, 0] if means.size > 0 else NULL
     cdef double *covariance_address = &covariances[0, 0, 0] if covariances.size > 0 else NULL
     cdef double *weight_address = address(weights)
@@ -543,9 +569,10 @@ def pointwise(int quantity, variables, int32_t[:, ::1] class_labels, double[::1]
     return out
 
 
-def finish(double[::1] bootstrap, double[::1] centres, double plug_in):
+def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double corrected):
     cdef fgm_result result
     result.plug_in = plug_in
+    result.corrected = corrected
     check(fgm_finish(address(bootstrap), address(centres), bootstrap.shape[0], &result))
     return result.value, result.standard_error, result.n_failed
 

@@ -46,6 +46,8 @@ def from_core(error: CoreError, arguments: str, columns: Sequence[str], rows: st
             return ValueError(
                 f"{arguments}: as many classes as there are samples ({rows}), so nothing can be learned of any"
             )
+        case "ERROR_FEW_GROUPS":
+            return ValueError("groups holds one group only, so the scatter of groups cannot be learned")
         case "ERROR_TOO_MANY_COMPONENTS":
             return ValueError(f"n_components is more than {rows} of {variables} can bear")
         case "ERROR_DIMENSION":

@@ -38,17 +38,21 @@ _KEYWORDS = """\
         Numbers of components tried beyond the best one.
     marginals : {"auto", "gaussianize", "standardize", "none"}
         Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
-        the ranks, which an entropy cannot take. "auto" takes "standardize"; a measured choice comes later.
+        the ranks, which an entropy cannot take. "auto" takes the better of "standardize" and "gaussianize" by a bound
+        of the information on held-out rows; it is "standardize" where one Gaussian fits best, where there is a
+        condition, and for entropies and divergences.
     family : {"gaussian"}
         The mixture's components.
     integration_tol : float
         Error of the integral aimed at, in nats, up to dimension 3; above, it is a tenth of the standard error.
-    integral : {"auto", "model"}
-        Expectation under the fitted mixture; "auto" takes "model".
-    error : {"bootstrap"}
-        Where the error bar comes from.
+    integral : {"auto", "model", "data"}
+        What the log ratio is averaged over: "model", the fitted mixture itself; "data", the samples, each under a fit
+        to the folds that do not hold it. "auto" takes "model".
+    error : {"bootstrap", "delta"}
+        Where the error bar comes from: resampling, or the infinitesimal jackknife, which needs one fit only and knows
+        nothing of the choice of the number of components.
     n_bootstrap : int
-        Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias.
+        Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias. "delta" needs none.
     reselect : bool or "auto"
         Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
         choice is a large part of the uncertainty; where there are classes, of those of up to 500 samples.
@@ -132,8 +136,9 @@ def mutual_information(
         by their dtype, as all do with None. With "neither" strings are an error. Several columns of labels make one.
     sample_weight : array_like, (n,), optional
         Nonnegative weights; their scale is without effect.
-    groups : None
-        Groups of rows: not available yet.
+    groups : array_like, (n,), optional
+        Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
+        together.
     {keywords}
 
     Returns
@@ -148,8 +153,6 @@ def mutual_information(
     DegenerateDataError
         If a column is constant, or an exact linear function of the others, or there is one label only. It is a
         ValueError.
-    NotImplementedError
-        For what is not available yet; the message names what is.
 
     Warns
     -----
@@ -219,7 +222,7 @@ def mutual_information(
     )
     sides = discrete_sides(discrete, given is not None)
     conditions = () if given is None else (variable("given", given, sides[2]),)
-    data = samples((*pair(x, y, sides[:2]), *conditions), sample_weight, missing)
+    data = samples((*pair(x, y, sides[:2]), *conditions), sample_weight, missing, groups=groups)
     return job.run(data, [] if discrete == "neither" else data.discrete_looks())
 
 
@@ -262,8 +265,9 @@ def entropy(
         Samples of numbers.
     sample_weight : array_like, (n,), optional
         Nonnegative weights; their scale is without effect.
-    groups : None
-        Groups of rows: not available yet.
+    groups : array_like, (n,), optional
+        Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
+        together.
     {keywords}
 
     Returns
@@ -277,8 +281,6 @@ def entropy(
         If an argument is not usable; the message names it, the fault, how often it occurs and the first place.
     DegenerateDataError
         If a column is constant, or an exact linear function of the others. It is a ValueError.
-    NotImplementedError
-        For what is not available yet; the message names what is.
 
     Warns
     -----
@@ -330,7 +332,7 @@ def entropy(
         progress=progress,
     )
     choice("marginals", marginals, ("auto", "standardize", "none"))
-    return job.run(samples((variable("x", x),), sample_weight, missing, "entropy"))
+    return job.run(samples((variable("x", x),), sample_weight, missing, "entropy", groups))
 
 
 @_with_keywords
@@ -375,8 +377,8 @@ def kl_divergence(
         Samples of numbers, from q.
     paired : bool
         Whether row i of x and row i of y belong together: they are resampled together then, and dropped together.
-    groups : None
-        Groups of rows: not available yet.
+    groups : array_like, (n,) or (n + m,), optional
+        Labels: rows of one group are resampled and folded together. Of pairs, or of the rows of x, then those of y.
     {keywords}
 
     Returns
@@ -390,8 +392,6 @@ def kl_divergence(
         If an argument is not usable; the message names it, the fault, how often it occurs and the first place.
     DegenerateDataError
         If a column is constant, or an exact linear function of the others. It is a ValueError.
-    NotImplementedError
-        For what is not available yet; the message names what is.
 
     Warns
     -----
@@ -444,7 +444,7 @@ def kl_divergence(
     )
     if not isinstance(paired, bool):
         raise ValueError(f"paired must be True or False, got {paired!r}")
-    return job.run(two_samples(variable("x", x), variable("y", y), paired, missing))
+    return job.run(two_samples(variable("x", x), variable("y", y), paired, missing, groups))
 
 
 def estimate(
@@ -470,8 +470,6 @@ class Job:
         *,
         groups: object,
         family: object,
-        integral: object,
-        error: object,
         units: str,
         missing: str,
         rng: Rng,
@@ -480,13 +478,13 @@ class Job:
         progress: bool | Callable[[int, int], object],
         **options: Any,
     ) -> None:
-        _refuse_what_is_to_come(groups, family, integral, error)
+        choice("family", family, ("gaussian",))
+        self.groups = groups
         self.units: str = choice("units", units, results.UNITS)
         choice("missing", missing, ("raise", "drop"))
         self.options = core_options(**options)
         if executor is not None and not hasattr(executor, "submit"):
             raise ValueError(f"executor must be a concurrent.futures.Executor, got {executor!r}")
-        self.marginals = "standardize" if options["marginals"] == "auto" else options["marginals"]
         self.threads = parallel.resolve_threads(threads)
         self.executor = executor
         self.progress = progress
@@ -504,19 +502,7 @@ class Job:
         for message, category in noted:
             warnings.warn(message, category, stacklevel=3)
         messages = (*looks, *(message for message, _ in noted))
-        return results.from_core(found, data, self.units, self.marginals, self.seed, messages)
-
-
-def _refuse_what_is_to_come(groups: object, family: object, integral: object, error: object) -> None:
-    """Say which keyword is not available yet, and what is."""
-    if groups is not None:
-        raise NotImplementedError("groups is not available yet; rows that are independent of each other are")
-    if family != "gaussian":
-        raise NotImplementedError(f"family={family!r} is not available; family='gaussian' is")
-    if choice("integral", integral, ("auto", "model", "data")) == "data":
-        raise NotImplementedError("integral='data' is not available yet; integral='model' is")
-    if choice("error", error, ("bootstrap", "delta")) == "delta":
-        raise NotImplementedError("error='delta' is not available yet; error='bootstrap' is")
+        return results.from_core(found, data, self.units, self.seed, messages)
 
 
 def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:

@@ -89,6 +89,7 @@ class Samples(NamedTuple):
     sample_weight: Floats | None  # (n,)
     n_dropped: int
     quantity: str = "information"  # a key of _core.QUANTITIES
+    groups: Integers | None = None  # (n,) numbers of the groups of rows; of the rows of x, then of y, in a divergence
 
     @property
     def n(self) -> int:
@@ -97,15 +98,15 @@ class Samples(NamedTuple):
         return sum(len(variable.values) for variable in counted)
 
     @property
-    def arrays(self) -> tuple[int, tuple[Any, Any, Any], Floats | None]:
-        """What the core takes: the quantity, x, y and given, and the weights."""
+    def arrays(self) -> tuple[int, tuple[Any, Any, Any], Floats | None, Integers | None]:
+        """What the core takes: the quantity, x, y and given, the weights and the groups."""
         arrays: list[Any] = [variable.arrays for variable in self.variables]
         if "divergence" in self.quantity:
             values = [variable.values for variable in self.variables]
             sample = np.repeat(np.arange(2, dtype=np.int32), [len(part) for part in values])
             arrays = [(np.concatenate(values), None, 0), (None, sample, 2)]
         x, y, given = (*arrays, ABSENT, ABSENT)[:3]
-        return _core.QUANTITIES[self.quantity], (x, y, given), self.sample_weight
+        return _core.QUANTITIES[self.quantity], (x, y, given), self.sample_weight, self.groups
 
     def explain(self, error: _core.CoreError) -> ValueError:
         """Turn an error of the core into one that names the argument and the column."""
@@ -192,12 +193,18 @@ def pair(x: object, y: object, discrete: Sequence[bool | None] = (False, False))
 
 
 def samples(
-    variables: tuple[Variable, ...], sample_weight: object, missing: str, quantity: str = "information"
+    variables: tuple[Variable, ...],
+    sample_weight: object,
+    missing: str,
+    quantity: str = "information",
+    groups: object = None,
 ) -> Samples:
     """Check arguments against each other; missing is "raise" or "drop" (rows with NaN in any of them)."""
     given = variables
+    if groups is not None:
+        given = (*given, variable("groups", groups, True))
     if sample_weight is not None:
-        given = (*variables, variable("sample_weight", sample_weight))
+        given = (*given, variable("sample_weight", sample_weight))
         if given[-1].d != 1:
             raise ValueError(f"sample_weight must have one number per row, (n,), got shape {given[-1].values.shape}")
     for other in given[1:]:
@@ -223,18 +230,38 @@ def samples(
         weight = given[-1].values.reshape(-1)
         if not weight.any():
             raise ValueError("sample_weight is zero in every row")
-    return Samples(given[: len(variables)], weight, n_dropped, quantity)
+    codes = None if groups is None else _numbered(given[len(variables)].codes)
+    if codes is not None and quantity == "paired divergence":
+        codes = np.tile(codes, 2)
+    return Samples(given[: len(variables)], weight, n_dropped, quantity, codes)
 
 
-def two_samples(x: Variable, y: Variable, paired: bool, missing: str) -> Samples:
+def _numbered(codes: Any) -> Integers:
+    """Number what is left of the codes from 0."""
+    return np.unique(codes, return_inverse=True)[1].reshape(-1).astype(np.int32)
+
+
+def two_samples(x: Variable, y: Variable, paired: bool, missing: str, groups: object = None) -> Samples:
     """Check the two samples of a divergence, of which rows belong together where they are paired."""
     if y.d != x.d:
         raise ValueError(f"y has {count(y.d, 'column')} but x has {x.d}")
     if paired:
-        return samples((x, y), None, missing, "paired divergence")
+        return samples((x, y), None, missing, "paired divergence", groups)
     parts = [samples((each,), None, missing) for each in (x, y)]
     n_dropped = sum(part.n_dropped for part in parts)
-    return Samples((parts[0].variables[0], parts[1].variables[0]), None, n_dropped, "divergence")
+    codes = None if groups is None else _groups_of_both(groups, x, y)
+    return Samples((parts[0].variables[0], parts[1].variables[0]), None, n_dropped, "divergence", codes)
+
+
+def _groups_of_both(groups: object, x: Variable, y: Variable) -> Integers:
+    """Number the groups of the rows of x, then of y, that miss nothing."""
+    read = variable("groups", groups, True)
+    n, m = len(x.values), len(y.values)
+    if read.codes is None or len(read.codes) != n + m:
+        rows = count(len(read.values), "row")
+        raise ValueError(f"groups has {rows} but x and y have {n} + {m}: give those of x, then those of y")
+    _reject_unlabelled(read, "")
+    return _numbered(read.codes[~np.concatenate([x.missing, y.missing])])
 
 
 def complete(variable: Variable) -> Floats:
@@ -569,8 +596,10 @@ _CODES: dict[str, _Code] = {
     "max_iter": _whole(1),
     "tol": positive_number,
     "reg_covar": positive_number,
-    "marginals": _named({"auto": _core.MARGINALS["standardize"], **_core.MARGINALS}),
+    "marginals": _named(_core.MARGINALS),
     "n_bootstrap": _whole(0),
     "reselect": _named({"auto": -1, True: 1, False: 0}),
     "integration_tol": positive_number,
+    "integral": _named({"auto": _core.INTEGRALS["model"], **_core.INTEGRALS}),
+    "error": _named(_core.ERRORS),
 }

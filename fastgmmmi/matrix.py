@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike, NDArray
 
-    from .inputs import Floats, Rng
+    from .inputs import Floats, Integers, Rng
     from .parallel import Poll
 
 Pair: TypeAlias = tuple[int, int]
@@ -53,6 +53,7 @@ class Table(NamedTuple):
     column_names: tuple[object, ...]
     sample_weight: Floats | None
     symmetric: bool
+    groups: Integers | None = None
 
     def pairs(self) -> list[Pair]:
         """Give the pairs to compute, once each."""
@@ -61,7 +62,7 @@ class Table(NamedTuple):
     def samples(self, pair: Pair) -> Samples:
         """Put two columns together, without the rows that one of them misses."""
         i, j = pair
-        return samples((self.rows[i], self.columns[j]), self.sample_weight, "drop")
+        return samples((self.rows[i], self.columns[j]), self.sample_weight, "drop", groups=self.groups)
 
     def part(self, pairs: Iterable[Pair]) -> Table:
         """Give what some pairs need."""
@@ -121,7 +122,9 @@ class MIMatrix:
     symmetric : bool
         Whether rows and columns are the same.
     marginals : str
-        The map taken of each column: "standardize", "gaussianize" or "none".
+        The map of the columns that was asked for; each of `results` says which was taken.
+    error : str
+        Where the error bars come from: "bootstrap" or "delta".
     seed : int
         Seed of every pair: ``rng=seed`` gives the same matrix again.
     warnings : tuple of str
@@ -157,6 +160,7 @@ class MIMatrix:
     units: str
     symmetric: bool
     marginals: str
+    error: str
     seed: int
     warnings: tuple[str, ...]
     _numbers: Mapping[Pair, tuple[_Layout, Floats]]
@@ -203,7 +207,7 @@ class MIMatrix:
         >>> low.shape
         (3, 3)
         """
-        if self.n_bootstrap < 2:
+        if not self._has_intervals:
             raise ValueError(
                 f"an interval needs at least 2 bootstrap replicates, there are {self.n_bootstrap}; raise n_bootstrap"
             )
@@ -224,7 +228,7 @@ class MIMatrix:
         InformationGap
             A named tuple of arrays and tuples of length p: `value`, the difference, in `units`; `standard_error`, its
             error; `largest` and `second`, the names of the two columns. Value and error are NaN, and the names None,
-            in a row of fewer than two values; the error is NaN too where ``n_bootstrap=0``.
+            in a row of fewer than two values; the error is NaN too where there are no replicates.
 
         Notes
         -----
@@ -359,7 +363,7 @@ class MIMatrix:
             "column_names": list(map(plain, self.column_names)),
             "values": _nested(self.values),
             "standard_errors": _nested(self.standard_errors),
-            "confidence_interval": {"low": low, "high": high} if self.n_bootstrap > 1 else None,
+            "confidence_interval": {"low": low, "high": high} if self._has_intervals else None,
             "errors": self.errors.tolist(),
             "n_samples": self.n_samples.tolist(),
             "n_dropped": self.n_dropped.tolist(),
@@ -367,6 +371,7 @@ class MIMatrix:
             "units": self.units,
             "symmetric": self.symmetric,
             "marginals": self.marginals,
+            "error": self.error,
             "seed": self.seed,
             "warnings": list(self.warnings),
         }
@@ -452,9 +457,13 @@ class MIMatrix:
         failed = sum(text is not None for text in self.errors.flat) // (2 if self.symmetric else 1)
         return f"MIMatrix({p} x {q}, {self.units}{f', {failed} failed' if failed else ''})"
 
+    @property
+    def _has_intervals(self) -> bool:
+        return self.n_bootstrap > 1 or self.error == "delta"
+
     def _intervals(self) -> tuple[Floats, Floats]:
-        """Give the 95% intervals, NaN without replicates."""
-        if self.n_bootstrap > 1:
+        """Give the 95% intervals, NaN where there are none."""
+        if self._has_intervals:
             return self.confidence_interval()
         nothing = np.full(self.values.shape, np.nan)
         return nothing, nothing
@@ -489,7 +498,7 @@ class _Results:
         data = m._table.samples((i, j)) if held else Samples(variables, None, 0)
         x, y = data.variables
         data = data._replace(variables=(x._replace(argument="x"), y._replace(argument="y")))
-        result = from_core(found, data, m.units, m.marginals, m.seed, messages)
+        result = from_core(found, data, m.units, m.seed, messages)
         if held:
             return result
         n_samples, n_dropped = int(m.n_samples[i, j]), int(m.n_dropped[i, j])
@@ -509,7 +518,7 @@ RECORD = (
     "n_components",
     "error",
 )
-_SAVED_NUMBERS = ("n_bootstrap", "units", "symmetric", "marginals", "seed", "warnings")
+_SAVED_NUMBERS = ("n_bootstrap", "units", "symmetric", "marginals", "error", "seed", "warnings")
 _SAVED_ARRAYS = ("values", "standard_errors", "n_samples", "n_dropped")
 
 
@@ -653,7 +662,7 @@ def mutual_information_matrix(
         executor=executor,
         progress=progress,
     )
-    table, unsure = read_table(X, Y, discrete, sample_weight, missing)
+    table, unsure = read_table(X, Y, discrete, sample_weight, missing, groups=groups)
     _check_names("X", table.row_names)
     _check_names("Y", table.column_names)
     advice = "name it in discrete if it holds labels, or pass a mask that says False"
@@ -667,7 +676,7 @@ def mutual_information_matrix(
     for message, category in noted:
         warnings.warn(message, category, stacklevel=2)
     messages = (*looks, *(message for message, _ in noted))
-    return _assemble(estimates, table, n_bootstrap, units, job.marginals, job.seed, messages)
+    return _assemble(estimates, table, n_bootstrap, units, marginals, error, job.seed, messages)
 
 
 # ---- the columns -----------------------------------------------------------------------------------------------------
@@ -680,6 +689,7 @@ def read_table(
     sample_weight: object,
     missing: str,
     arguments: tuple[str, str] = ("X", "Y"),
+    groups: object = None,
 ) -> tuple[Table, list[Variable]]:
     """Read and check every column of X and of Y, once; Y=None stands for X. Give, too, those whose dtype decided."""
     named = [(arguments[0], name, values) for name, values in named_columns(arguments[0], X)]
@@ -697,10 +707,11 @@ def read_table(
             found = count(len(each.values), "row")
             raise ValueError(f"{each.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
         if missing == "raise" or not each.missing.all():
-            samples((each,), sample_weight, missing)  # raises where something is wrong
+            samples((each,), sample_weight, missing, groups=groups)  # raises where something is wrong
     weight = None if sample_weight is None else variable("sample_weight", sample_weight).values
     other_names = names[:p] if Y is None else names[p:]
-    table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None)
+    codes = None if groups is None else variable("groups", groups, True).codes
+    table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None, codes)
     return table, [each for each, flag in zip(variables, flags, strict=True) if flag is None]
 
 
@@ -838,6 +849,7 @@ def _assemble(
     n_bootstrap: int,
     units: str,
     marginals: str,
+    error: str,
     seed: int,
     messages: tuple[str, ...],
 ) -> MIMatrix:
@@ -865,10 +877,11 @@ def _assemble(
         column_names=table.column_names,
         n_samples=_read_only(n_samples),
         n_dropped=_read_only(n_dropped),
-        n_bootstrap=n_bootstrap,
+        n_bootstrap=n_bootstrap if error == "bootstrap" else 0,
         units=units,
         symmetric=table.symmetric,
         marginals=marginals,
+        error=error,
         seed=seed,
         warnings=messages,
         _numbers=numbers,

@@ -238,13 +238,14 @@ def estimate(
 ) -> dict[str, Any]:
     """Run the whole job: on threads, or with the bootstrap replicates handed to an executor."""
     total = int(options["n_bootstrap"])
-    if executor is None or total == 0:
+    if executor is None or total == 0 or options["error"] == _core.ERRORS["delta"]:
         return dict(_core.information(*data.arrays, options, seed, threads, poll))
     fitted = _core.information(*data.arrays, {**options, "n_bootstrap": 0}, seed, threads, None)
+    options = {**options, "marginals": fitted["marginals"]}  # the map that was chosen
     parameters = fitted["class_components"], fitted["weights"], fitted["means"], fitted["covariances"]
     job = (*data.arrays, options, seed, *parameters)
     bootstrap, centres = _collect(lambda *span: executor.submit(_core.information_range, *job, *span), total, poll)
-    value, standard_error, n_failed = _core.finish(bootstrap, centres, fitted["plug_in"])
+    value, standard_error, n_failed = _core.finish(bootstrap, centres, fitted["plug_in"], fitted["corrected"])
     finished = {"bootstrap": bootstrap, "value": value, "standard_error": standard_error, "n_failed": n_failed}
     return {**fitted, **finished}
 

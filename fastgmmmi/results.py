@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2), "bans": 1 / math.log(10)}
 _INTERVALS = ("bca", "percentile", "basic", "normal")
+_MAPS, _INTEGRALS, _ERRORS = (
+    {code: name for name, code in codes.items()} for codes in (_core.MARGINALS, _core.INTEGRALS, _core.ERRORS)
+)
 
 
 class Side(NamedTuple):
@@ -57,9 +60,12 @@ class MIResult:
     value : float
         Bias-corrected estimate, in `units`: twice `plug_in` less the mean of the replicates. Where these choose their
         number of components, each counts for this with the mean of two fits: that choice and `n_components`. Where x
-        and y are both discrete it is `plug_in` less the bias that the jackknife finds. The value may be below zero.
+        and y are both discrete it is `plug_in` less the bias that the jackknife finds; under ``error="delta"``, less
+        the analytic bias; where `integral` is "data", a mean of the log ratio within and across folds whose biases
+        cancel. The value may be below zero.
     standard_error : float or None
-        Standard deviation of the bootstrap distribution, in `units`; None where ``n_bootstrap=0``.
+        Standard deviation of the bootstrap distribution, or by the infinitesimal jackknife, in `units`; None where
+        ``n_bootstrap=0``.
     plug_in : float
         Of the mixture that was fitted to all the data, or of the table, in `units`. Mutual information and divergence
         are never below zero here.
@@ -85,6 +91,10 @@ class MIResult:
         are discrete. For a divergence a dict of "x" and "y". None where no column is continuous.
     marginals : str
         The map taken of each column: "standardize", "gaussianize" or "none".
+    integral : str
+        What the log ratio was averaged over: the fitted "model", or the "data".
+    error : str
+        Where the error bar comes from: "bootstrap" or "delta".
     selection : dict
         Number of components to its score, larger is better, for those that were tried; where `model` is a dict, a dict
         of such dicts.
@@ -125,6 +135,8 @@ class MIResult:
     warnings: tuple[str, ...]
     model: GaussianMixture | dict[Any, GaussianMixture] | None
     marginals: str
+    integral: str
+    error: str
     selection: dict[Any, Any]
     seed: int
     quantity: str
@@ -138,7 +150,7 @@ class MIResult:
 
     def confidence_interval(self, level: float = 0.95, method: str = "bca") -> tuple[float, float]:
         """
-        Give a confidence interval from the bootstrap distribution.
+        Give a confidence interval.
 
         Parameters
         ----------
@@ -146,7 +158,8 @@ class MIResult:
             Confidence, between 0 and 1.
         method : {"bca", "percentile", "basic", "normal"}
             "bca": bias-corrected and accelerated, about `value`. "percentile": quantiles of the bootstrap
-            distribution as it is. "basic": these mirrored at `plug_in`. "normal": `value` and `standard_error`.
+            distribution as it is. "basic": these mirrored at `plug_in`. "normal": `value` and `standard_error`, which
+            is what "bca" means too under ``error="delta"``.
 
         Returns
         -------
@@ -158,7 +171,8 @@ class MIResult:
         Raises
         ------
         ValueError
-            If there are fewer than two replicates, or `level` or `method` is not one of those allowed.
+            If there are fewer than two replicates for a method that needs them, or `level` or `method` is not one of
+            those allowed.
 
         Notes
         -----
@@ -182,18 +196,24 @@ class MIResult:
         if not 0 < level < 1:
             raise ValueError(f"level must be between 0 and 1, got {level!r}")
         replicates = self.bootstrap_distribution[np.isfinite(self.bootstrap_distribution)]
-        if len(replicates) < 2 or self.standard_error is None:
+        if self.error == "delta":
+            if method in ("percentile", "basic"):
+                raise ValueError(f"method={method!r} needs bootstrap replicates, which error='delta' does without")
+            method = "normal"
+        elif len(replicates) < 2:
             raise ValueError(
                 f"an interval needs at least 2 bootstrap replicates, there are {len(replicates)}; raise n_bootstrap"
             )
         normal = NormalDist()
         tails = (1 - level) / 2, (1 + level) / 2
+        error = math.nan if self.standard_error is None else self.standard_error
         if method == "normal":
-            low, high = (self.value + normal.inv_cdf(p) * self.standard_error for p in tails)
+            low, high = (self.value + normal.inv_cdf(p) * error for p in tails)
         elif method == "percentile":
             low, high = _quantiles(replicates, tails)
         elif method == "basic":
-            high, low = 2 * self.plug_in - _quantiles(replicates, tails)
+            middle = self.plug_in if self.integral == "model" else (self.value + replicates.mean()) / 2
+            high, low = 2 * middle - _quantiles(replicates, tails)
         else:
             mean = replicates.mean()
             below = np.count_nonzero(replicates < mean) + np.count_nonzero(replicates == mean) / 2
@@ -202,8 +222,8 @@ class MIResult:
             low, high = self.value - mean + _quantiles(replicates, levels)
             # Where they choose, replicates mix several fits, and the shape of a mixture says little of one estimate.
             if self.reselected:
-                low = min(low, self.value + normal.inv_cdf(tails[0]) * self.standard_error)
-                high = max(high, self.value + normal.inv_cdf(tails[1]) * self.standard_error)
+                low = min(low, self.value + normal.inv_cdf(tails[0]) * error)
+                high = max(high, self.value + normal.inv_cdf(tails[1]) * error)
         return float(low), float(high)
 
     @property
@@ -344,7 +364,8 @@ class MIResult:
             Attribute to value; `model` becomes a dict of its parameters.
         """
         replicates = self.bootstrap_distribution.tolist()
-        interval = self.confidence_interval() if sum(map(math.isfinite, replicates)) > 1 else None
+        has_interval = self.error == "delta" or sum(map(math.isfinite, replicates)) > 1
+        interval = self.confidence_interval() if has_interval else None
         return {
             "value": _finite(self.value),
             "standard_error": _finite(self.standard_error),
@@ -360,6 +381,8 @@ class MIResult:
             "reselected": self.reselected,
             "warnings": list(self.warnings),
             "marginals": self.marginals,
+            "integral": self.integral,
+            "error": self.error,
             "selection": _string_keys(self.selection),
             "correlation": self.correlation,
             "normalized": self.normalized,
@@ -554,6 +577,8 @@ _SAVED_NUMBERS = (
     "reselected",
     "warnings",
     "marginals",
+    "integral",
+    "error",
     "seed",
     "quantity",
     "_acceleration",
@@ -561,19 +586,18 @@ _SAVED_NUMBERS = (
 )
 
 
-def from_core(
-    found: Mapping[str, Any], data: Samples, units: str, marginals: str, seed: int, warnings: tuple[str, ...]
-) -> MIResult:
+def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, warnings: tuple[str, ...]) -> MIResult:
     """Make a result of what the core returned, in nats, for checked data."""
     unit = UNITS[units]
     bootstrap = found["bootstrap"] * unit
     bootstrap.flags.writeable = False
+    error = _ERRORS[found["error"]]
     classes = Classes(found["class_labels"], found["class_probabilities"], found["class_components"])
     sides = tuple(Side(v.argument, v.d, None if v.codes is None else v.labels) for v in data.variables)
     model, selection = _keyed(_models(found), classes, sides, data.quantity)
     return MIResult(
         value=found["value"] * unit,
-        standard_error=found["standard_error"] * unit if len(bootstrap) else None,
+        standard_error=found["standard_error"] * unit if len(bootstrap) or error == "delta" else None,
         plug_in=found["plug_in"] * unit,
         integration_error=found["integration_error"] * unit,
         bootstrap_distribution=bootstrap,
@@ -585,7 +609,9 @@ def from_core(
         reselected=bool(found["reselected"]),
         warnings=warnings,
         model=model,
-        marginals=marginals,
+        marginals=_MAPS[found["marginals"]],
+        integral=_INTEGRALS[found["integral"]],
+        error=error,
         selection=selection,
         seed=seed,
         quantity=data.quantity,

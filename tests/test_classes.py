@@ -105,17 +105,17 @@ def test_classes_can_count_as_equally_probable():
     x, codes = labelled(900, [0.6, 0.3, 0.1], [0, 2, 4], [1, 0.5, 1])
     variables = (x[:, None], None, 0), (None, codes.astype(np.int32), 3), (None, None, 0)
     options = {"n_components": 1, "n_bootstrap": 30, "equal_classes": 1}
-    found = _core.information(0, variables, None, options, 0, 1, None)
+    found = _core.information(0, variables, None, None, options, 0, 1, None)
     np.testing.assert_allclose(found["class_probabilities"], 1 / 3, rtol=1e-14)
     deviations = np.sqrt(found["covariances"].ravel())
     exact = line_information(found["class_probabilities"], found["means"].ravel(), deviations)
     assert found["plug_in"] == pytest.approx(exact, abs=1e-5)
     assert found["bootstrap"].mean() == pytest.approx(exact, abs=0.02)
     parameters = [found[name] for name in ("class_components", "weights", "means", "covariances")]
-    again, _ = _core.information_range(0, variables, None, options, 0, *parameters, 10, 5)
+    again, _ = _core.information_range(0, variables, None, None, options, 0, *parameters, 10, 5)
     assert again.tobytes() == found["bootstrap"][10:15].tobytes()
     few = (np.r_[x, 30.0][:, None], None, 0), (None, np.r_[codes, 3].astype(np.int32), 4), (None, None, 0)
-    replicates = _core.information(0, few, None, options, 0, 1, None)["bootstrap"]
+    replicates = _core.information(0, few, None, None, options, 0, 1, None)["bootstrap"]
     drawn = replicates > exact + 0.15  # which tells the fourth class from the others
     assert 0.4 < drawn.mean() < 0.9
     np.testing.assert_allclose(replicates[~drawn], exact, atol=0.1)

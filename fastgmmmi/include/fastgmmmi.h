@@ -42,7 +42,9 @@ extern "C" {
     X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library")                                                                        \
     X(ERROR_ONE_CLASS, 14, "a discrete variable has one label only, so its information is zero or undefined") \
     X(ERROR_LABELS, 15, "labels must be at least 0 and below n_classes") \
-    X(ERROR_TOO_MANY_CLASSES, 16, "as many classes as samples, so nothing can be learned about any of them")
+    X(ERROR_TOO_MANY_CLASSES, 16, "as many classes as samples, so nothing can be learned about any of them") \
+    X(ERROR_GROUPS, 17, "group numbers must be at least 0 and below n, and paired rows of one group") \
+    X(ERROR_FEW_GROUPS, 18, "all rows are of one group, so their scatter cannot be learned")
 
 typedef enum fgm_status {
 #define FGM_STATUS_ENUM(name, code, text) FGM_##name = code,
@@ -76,7 +78,20 @@ typedef enum fgm_init {
     FGM_INIT_KMEANS_SKLEARN = 7
 } fgm_init;
 
-typedef enum fgm_marginals { FGM_MARGINALS_NONE = 0, FGM_MARGINALS_STANDARDIZE = 1, FGM_MARGINALS_GAUSSIANIZE = 2 } fgm_marginals;
+/* How columns are transformed before the fit. "auto" measures which of standardising and normal scores describes the dependence of x and y better on
+ * held-out rows; with a condition, and for entropies and divergences, it standardises. */
+typedef enum fgm_marginals {
+    FGM_MARGINALS_NONE = 0,
+    FGM_MARGINALS_STANDARDIZE = 1,
+    FGM_MARGINALS_GAUSSIANIZE = 2,
+    FGM_MARGINALS_AUTO = 3
+} fgm_marginals;
+
+/* What a fitted density is integrated over: itself, or the data, each row under a fit to the folds that do not hold it. */
+typedef enum fgm_integral { FGM_INTEGRAL_MODEL = 0, FGM_INTEGRAL_DATA = 1 } fgm_integral;
+
+/* Error bars by the bootstrap, or by the infinitesimal jackknife, which needs one fit only. */
+typedef enum fgm_error { FGM_ERROR_BY_BOOTSTRAP = 0, FGM_ERROR_BY_DELTA = 1 } fgm_error;
 
 /* A task is one index of a parallel loop. is_caller is nonzero on the thread that called the library, which alone polls. */
 typedef int (*fgm_task)(void *task_data, int64_t index, int is_caller);
@@ -114,6 +129,8 @@ typedef struct fgm_options {
     void *poll_data;             /* first argument of poll */
     double least_gain;           /* least improvement that counts in the choice of the number of components: nats per sample, of AIC and BIC their units */
     double least_variance;       /* smallest variance of a component in the data's own units squared, beside reg_covar; 0: none */
+    int32_t integral;            /* fgm_integral */
+    int32_t error;               /* fgm_error */
 } fgm_options;
 
 /* Defaults. Call first, then change fields. */
@@ -225,11 +242,11 @@ int fgm_fit(const double *X,             /* (n, d) */
  * parameters of all classes stand one after the other: K is the number of components of all of them, and weights add up to 1 in each class. */
 typedef struct fgm_result {
     size_t size;                /* sizeof(fgm_result) */
-    double value;               /* bias-corrected estimate; plug_in where n_bootstrap = 0 */
-    double standard_error;      /* NaN where n_bootstrap = 0 */
-    double plug_in;             /* of the mixtures fitted to all the data */
-    double integration_error;   /* of plug_in's integral */
-    double acceleration;        /* of the BCa interval: skewness of the pointwise log ratio / (6 sqrt(n)) */
+    double value;               /* bias-corrected estimate; plug_in where n_bootstrap = 0 and the error is by bootstrap */
+    double standard_error;      /* NaN where n_bootstrap = 0 and the error is by bootstrap */
+    double plug_in;             /* of the mixtures fitted to all the data, or cross-fitted where the integral is over the data */
+    double integration_error;   /* of plug_in's integral; 0 for one over the data */
+    double acceleration;        /* of the BCa interval: with U the influence of a row, or of a group, sum U^3 / (6 (sum U^2)^1.5) */
     double log_likelihood;      /* mean per sample of the continuous columns given the class, in the transformed coordinates */
     int32_t n_components;       /* K */
     int32_t converged;
@@ -238,7 +255,7 @@ typedef struct fgm_result {
     int32_t reselected;         /* 1: every replicate chose its number of components */
     int32_t fault_column;       /* column that an error is about, or -1 */
     int32_t diverging;          /* 1: the estimate kept growing with the number of components: y looks like a function of x */
-    int32_t reserved;
+    int32_t marginals;          /* fgm_marginals that was taken */
     double *bootstrap;          /* (n_bootstrap): estimate of each replicate */
     double *centres;            /* (n_bootstrap): what the bias correction takes from each replicate, see fgm_finish */
     double *scores;             /* (n_classes, max_components) */
@@ -256,6 +273,7 @@ typedef struct fgm_result {
     int32_t *class_labels;      /* (n_classes, 3): labels of x, y and given; 0 where a variable has none */
     double *class_probabilities; /* (n_classes) */
     int32_t *class_components;  /* (n_classes) */
+    double corrected;           /* value where its bias is not learned from replicates: tables, integrals over the data, FGM_ERROR_BY_DELTA; else NaN */
 } fgm_result;
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
@@ -281,6 +299,7 @@ typedef struct fgm_data {
     const double *sample_weight; /* (n) or NULL */
     int32_t quantity;            /* fgm_quantity */
     int32_t reserved;            /* 0 */
+    const int32_t *groups;       /* (n): 0 .. n-1: rows of one group are resampled and folded together; NULL: each row is its own group */
 } fgm_data;
 
 /* The most classes and components that a result can hold, to size its arrays. */
@@ -331,7 +350,7 @@ int fgm_bootstrap_range(const double *x,             /* (n, dx) */
                         double *bootstrap,           /* (count) */
                         double *centres);            /* (count) */
 
-/* value, standard_error and n_failed of result from its plug_in: 2 plug_in - mean(centres), and the standard deviation of bootstrap.
+/* value, standard_error and n_failed of result: corrected where that is a number, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with that choice and with the number of
  * components of the full fit: replicates hold 63% of the distinct rows and choose too few, while a fixed number is taken as if it were known. */
 int fgm_finish(const double *bootstrap, /* (n_bootstrap) */

@@ -186,7 +186,7 @@ static long double plain_log_density(const bench *b, int64_t i, long double *sha
 }
 
 static void test_densities(const bench *b, const char *name) {
-    fgm_samples samples = {b->n, b->n, b->d, b->columns, NULL};
+    fgm_samples samples = {b->n, b->n, b->d, b->columns, NULL, NULL};
     double *out = numbers((size_t)b->n), *terms = numbers((size_t)(b->n * b->k));
     long double shares[32], z[32 * FGM_MAX_DIMENSION], bound, own, worst = 0.0L, worst_term = 0.0L;
     fgm_get_kernels()->log_density(b->k, b->pack, samples, out, b->work);
@@ -207,7 +207,7 @@ static void test_densities(const bench *b, const char *name) {
 
 static void test_em_pass(const bench *b, bool weighted, const char *name) {
     int stride = FGM_MOMENT_STRIDE(b->d);
-    fgm_samples samples = {b->n, b->n, b->d, b->columns, weighted ? b->weights : NULL};
+    fgm_samples samples = {b->n, b->n, b->d, b->columns, weighted ? b->weights : NULL, NULL};
     double *moments = numbers((size_t)(b->k * stride)), sum[2] = {1.0, 0.0};
     for (int i = 0; i < b->k * stride; ++i) moments[i] = 1.0; /* the pass adds */
     fgm_get_kernels()->em_pass(b->k, b->pack, samples, moments, sum, b->work);
@@ -252,7 +252,7 @@ static void test_em_pass(const bench *b, bool weighted, const char *name) {
 static void test_missing_information(const bench *b, bool weighted, const char *name) {
     int q = FGM_PACK_STRIDE(b->d), parameters = b->k * q;
     size_t padded = fgm_padded(parameters);
-    fgm_samples samples = {b->n, b->n, b->d, b->columns, weighted ? b->weights : NULL};
+    fgm_samples samples = {b->n, b->n, b->d, b->columns, weighted ? b->weights : NULL, NULL};
     double *matrix = numbers(padded * padded), *work = numbers(fgm_score_work_size(b->k, b->d));
     for (size_t i = 0; i < padded * padded; ++i) matrix[i] = 1.0; /* the kernel adds */
     fgm_get_kernels()->missing_information(b->k, b->pack, samples, matrix, work);
@@ -309,7 +309,7 @@ static void test_shape(int k, int d, int64_t n) {
 static void test_rows(void) {
     bench b = set_up(3, 2, 600, 5);
     double whole[600], part[37];
-    fgm_samples samples = {b.n, b.n, b.d, b.columns, b.weights};
+    fgm_samples samples = {b.n, b.n, b.d, b.columns, b.weights, NULL};
     fgm_get_kernels()->log_density(b.k, b.pack, samples, whole, b.work);
     fgm_get_kernels()->log_density(b.k, b.pack, fgm_rows(samples, 101, 138), part, b.work);
     check(memcmp(whole + 101, part, sizeof part) == 0, "log_density of rows 101 to 137");
@@ -325,7 +325,7 @@ static void test_far_points_and_nan(void) {
             b.columns[0] = 1e160;
             b.columns[1] = -1e200;
             b.columns[2] = NAN;
-            fgm_samples samples = {b.n, b.n, d, b.columns, NULL};
+            fgm_samples samples = {b.n, b.n, d, b.columns, NULL, NULL};
             fgm_get_kernels()->log_density(k, b.pack, samples, out, b.work);
             check(!isnan(out[0]) && out[0] < -1e299, "density at 1e160 is %g, d=%d, K=%d", out[0], d, k);
             check(!isnan(out[1]) && out[1] < -1e299, "density at 1e200 is %g, d=%d, K=%d", out[1], d, k);

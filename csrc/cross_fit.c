@@ -1,0 +1,191 @@
+/* Cross-fitting: each row under fits to the folds that do not hold it, which start from the fit to all rows.
+ *
+ * The mean over rows of the log ratio T is an integral over the data themselves: where no mixture of few components fits, it does not take the
+ * mixture for the truth. Under the fit to all rows it is too large, by as much as it is too small under fits that have not seen the row, but for the
+ * size of their samples: with k folds the excess of the one is (k - 1) / k of the lack of the other, so that (k within + (k - 1) across) / (2k - 1)
+ * has no bias of first order (in theory, White 1982: both are half the trace of J H^-1 over n for each density).
+ *
+ * The same fits tell which map of the columns describes the dependence of x and y better. Means of T do not, since bad marginal densities raise them;
+ * E[T] - log E'[exp T], E' over pairs that do not belong together, is a lower bound of the information whatever T is (Donsker and Varadhan 1983).
+ * With labels on one side T is log P(label | number) - log P(label) with probabilities that add up to 1, and its mean is a bound by itself (Barber
+ * and Agakov 2003).
+ */
+#include "core.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_FOLDS 64
+#define SHIFTS 5 /* of y against x, either way */
+
+typedef struct cross_fit {
+    const fgm_prepared *prepared;
+    const fgm_model *whole;
+    fgm_curvature *curvatures; /* (n_classes): at its mixtures, which saves passes */
+    bool mismatched;    /* pairs that do not belong together are wanted too */
+    double weight[MAX_FOLDS], sum[MAX_FOLDS];         /* of rows left out */
+    double pair_weight[MAX_FOLDS], pair_sum[MAX_FOLDS]; /* of exp T over mismatched pairs */
+} cross_fit;
+
+/* Rows of both parts as one run. */
+static int gather(const fgm_training *training, fgm_samples *rows, double **memory) {
+    int d = training->parts[0].d;
+    int64_t n = training->parts[0].n + training->parts[1].n, place = 0;
+    *memory = fgm_allocate((size_t)n * (size_t)(d + 1) + 1);
+    if (!*memory) return FGM_ERROR_MEMORY;
+    double *weights = *memory + n * d;
+    for (int part = 0; part < 2; ++part) {
+        fgm_samples from = training->parts[part];
+        for (int64_t i = 0; i < from.n; ++i, ++place) {
+            for (int j = 0; j < d; ++j) (*memory)[j * n + place] = from.columns[j * from.stride + i];
+            weights[place] = from.weights ? from.weights[i] : 1.0;
+        }
+    }
+    *rows = (fgm_samples){n, n, d, *memory, weights, NULL};
+    return FGM_OK;
+}
+
+static int fit_small(const fgm_prepared *prepared, const fgm_training *training, const double *within, fgm_mixture *mixture) {
+    fgm_samples rows;
+    double *memory;
+    FGM_TRY(gather(training, &rows, &memory));
+    int status = fgm_small_class_mixture(mixture, rows, within, prepared->settings.floor);
+    fgm_release(memory);
+    return status;
+}
+
+/* One class without the rows first .. last-1 of it. */
+static int fit_class_without(const cross_fit *state, int class, int64_t first, int64_t last, const double *within, fgm_monitor *monitor,
+                             fgm_mixture *mixture) {
+    const fgm_prepared *prepared = state->prepared;
+    const fgm_mixture *whole = &state->whole->mixtures[class];
+    fgm_training training = fgm_training_without(fgm_class_rows(prepared, class), first, last);
+    bool fits = training.parts[0].n + training.parts[1].n >= prepared->d + 2;
+    if (fits && fgm_is_small_class(prepared, class)) return fit_small(prepared, &training, within, mixture);
+    FGM_TRY(fgm_mixture_allocate(mixture, whole->n_components, prepared->d));
+    fgm_mixture_copy(mixture, whole);
+    if (!fits) return FGM_OK; /* too few are left to learn from */
+    fgm_fit_settings settings;
+    fgm_fit_outcome outcome;
+    fgm_fitter *fitter;
+    fgm_class_settings(prepared, class, &settings);
+    FGM_TRY(fgm_fitter_create(&fitter, whole->n_components, prepared->d));
+    int status = fgm_em(fitter, &training, &settings, &state->curvatures[class], settings.selection_tol, settings.selection_passes, monitor, mixture,
+                        &outcome);
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+static void add_matched(cross_fit *state, int fold, fgm_samples rows, const double *values) {
+    for (int64_t i = 0; i < rows.n; ++i) {
+        double weight = rows.weights ? rows.weights[i] : 1.0;
+        state->weight[fold] += weight;
+        state->sum[fold] += weight * values[i];
+    }
+}
+
+/* exp T of each x with the y of other rows: shifted by so many rows. */
+static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samples rows, int64_t shift) {
+    const fgm_layout *layout = &state->prepared->layout;
+    double values[FGM_TERMS_ROWS], *columns = fgm_allocate((size_t)rows.d * FGM_TERMS_ROWS);
+    if (!columns) return FGM_ERROR_MEMORY;
+    for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
+        int64_t n = rows.n - at < FGM_TERMS_ROWS ? rows.n - at : FGM_TERMS_ROWS;
+        for (int j = 0; j < layout->d[0] + layout->d[1]; ++j) {
+            int place = layout->columns[j];
+            int64_t by = j < layout->d[0] ? 0 : shift;
+            for (int64_t i = 0; i < n; ++i) columns[place * FGM_TERMS_ROWS + i] = rows.columns[place * rows.stride + (at + i + by) % rows.n];
+        }
+        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, values);
+        for (int64_t i = 0; i < n; ++i) {
+            double weight = rows.weights ? rows.weights[at + i] * rows.weights[(at + i + shift) % rows.n] : 1.0;
+            state->pair_weight[fold] += weight;
+            state->pair_sum[fold] += weight * exp(fmin(values[i], 700.0));
+        }
+    }
+    fgm_release(columns);
+    return FGM_OK;
+}
+
+/* The log ratio of rows first .. last-1 of one class. */
+static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int class, int64_t first, int64_t last) {
+    double values[FGM_TERMS_ROWS];
+    fgm_samples rows = fgm_rows(fgm_class_rows(state->prepared, class), first, last);
+    for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
+        fgm_samples block = fgm_rows(rows, at, at + FGM_TERMS_ROWS);
+        fgm_terms_evaluate(terms, class, block, values);
+        add_matched(state, fold, block, values);
+    }
+    for (int64_t s = 1; state->mismatched && s <= SHIFTS && 2 * s < rows.n; ++s) { /* to and fro, so that x and y can change places */
+        int64_t shift = rows.n < 2 * SHIFTS ? s : s * rows.n / (2 * SHIFTS + 1);
+        FGM_TRY(add_mismatched(state, fold, terms, rows, shift));
+        FGM_TRY(add_mismatched(state, fold, terms, rows, rows.n - shift));
+    }
+    return FGM_OK;
+}
+
+static int fit_without(const cross_fit *state, int fold, fgm_monitor *monitor, fgm_model *model) {
+    const fgm_prepared *prepared = state->prepared;
+    int n_classes = prepared->classes.n, n_folds = prepared->settings.options->n_folds;
+    FGM_TRY(fgm_model_allocate(model, n_classes, prepared->d, prepared->classes.labels));
+    memcpy(model->probabilities, state->whole->probabilities, (size_t)n_classes * sizeof *model->probabilities);
+    double *within = fgm_allocate(FGM_TRIANGLE((size_t)prepared->d) + 1);
+    if (!within) return FGM_ERROR_MEMORY;
+    if (prepared->d > 0) fgm_within_covariance(prepared->samples, prepared->classes.first, n_classes, within);
+    int status = FGM_OK;
+    for (int c = 0; prepared->d > 0 && status == FGM_OK && c < n_classes; ++c) {
+        fgm_samples rows = fgm_class_rows(prepared, c);
+        status = fit_class_without(state, c, fgm_fold_start(rows, fold, n_folds), fgm_fold_start(rows, fold + 1, n_folds), within, monitor,
+                                   &model->mixtures[c]);
+    }
+    fgm_release(within);
+    return status;
+}
+
+static int fold_task(void *task_data, int64_t index, int is_caller) {
+    cross_fit *state = task_data;
+    const fgm_prepared *prepared = state->prepared;
+    volatile int64_t nothing_done = 0;
+    int fold = (int)index, n_folds = prepared->settings.options->n_folds;
+    fgm_monitor monitor = fgm_monitor_start(prepared->settings.options, &nothing_done, prepared->settings.options->n_bootstrap, is_caller);
+    fgm_model model = {0};
+    fgm_terms *terms = NULL;
+    int status = fit_without(state, fold, &monitor, &model);
+    if (status == FGM_OK) status = fgm_terms_create(&terms, &model, &prepared->layout);
+    for (int c = 0; status == FGM_OK && c < (fgm_is_divergence(&prepared->layout) ? 1 : prepared->classes.n); ++c) {
+        fgm_samples rows = fgm_class_rows(prepared, c);
+        status = evaluate_class(state, fold, terms, c, fgm_fold_start(rows, fold, n_folds), fgm_fold_start(rows, fold + 1, n_folds));
+    }
+    fgm_terms_destroy(terms);
+    fgm_model_release(&model);
+    return status;
+}
+
+static int run_folds(cross_fit *state) {
+    const fgm_options *options = state->prepared->settings.options;
+    int n_classes = state->prepared->classes.n;
+    state->curvatures = calloc((size_t)n_classes, sizeof *state->curvatures);
+    if (!state->curvatures) return FGM_ERROR_MEMORY;
+    int status = fgm_find_curvatures(state->prepared, state->whole, state->curvatures);
+    if (status == FGM_OK) status = fgm_run(options, options->n_folds, fold_task, state);
+    fgm_release_curvatures(state->curvatures, n_classes);
+    return status;
+}
+
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *bound) {
+    const fgm_options *options = prepared->settings.options;
+    bool is_pair = prepared->layout.quantity == FGM_QUANTITY_INFORMATION && prepared->layout.d[2] == 0;
+    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = bound && is_pair && prepared->classes.n == 1};
+    double weight = 0.0, sum = 0.0, pair_weight = 0.0, pair_sum = 0.0;
+    FGM_TRY(run_folds(&state));
+    for (int fold = 0; fold < options->n_folds; ++fold) {
+        weight += state.weight[fold];
+        sum += state.sum[fold];
+        pair_weight += state.pair_weight[fold];
+        pair_sum += state.pair_sum[fold];
+    }
+    *mean = sum / weight;
+    if (bound) *bound = state.mismatched ? *mean - log(pair_sum / pair_weight) : *mean;
+    return FGM_OK;
+}
