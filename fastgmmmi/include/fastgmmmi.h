@@ -195,6 +195,19 @@ int fgm_kl_divergence(int32_t d,
                       const double *covariances_q, /* (K_q, d, d) */
                       double tol, uint64_t seed, double *value, double *error);
 
+/* A function to be averaged: writes its value at each point. Nonzero, a status, ends the call that called it. */
+typedef int (*fgm_function)(void *function_data, const double *points /* (n, d) */, int64_t n, double *values /* (n) */);
+
+/* Expectation of any function under the mixture, over nodes that the mixture and the seed alone decide. tol is the error aimed at, relative to the
+ * expectation of |f|; the estimate of the error made comes back in *error. FGM_ERROR_NOT_FINITE where a value is NaN or infinite, with the point. */
+int fgm_expect(int32_t n_components, int32_t d,
+               const double *weights,     /* (K) */
+               const double *means,       /* (K, d) */
+               const double *covariances, /* (K, d, d) */
+               fgm_function function, void *function_data,
+               double tol, uint64_t seed, double *value, double *error,
+               double *fault);            /* (d): point whose value is not finite; or NULL */
+
 /* ---- Fit ------------------------------------------------------------------------------------------------------------------- */
 
 /* Outcome of fgm_fit. Set size; each pointer may be NULL. Arrays hold max_components (or n_components where it is fixed) components. */
