@@ -36,12 +36,11 @@ def unix_flags() -> tuple[list[str], list[str]]:
 
 
 class build_core(build_ext):
-    """Give the extension the version and the flags of the compiler at hand."""
+    """Give the extension the flags of the compiler at hand."""
 
     def build_extensions(self) -> None:
         """Build."""
         for extension in self.extensions:
-            extension.define_macros.append(("FASTGMMMI_VERSION", f'"{self.distribution.get_version()}"'))
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = ["/std:c11", "/Od" if DEBUG else "/O2"]
             else:

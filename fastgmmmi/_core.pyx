@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_New
 
 import numpy as np
 
@@ -91,6 +92,9 @@ cdef extern from "fastgmmmi.h" nogil:
 
     int FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE
 
+    ctypedef struct fgm_api:
+        pass
+    const fgm_api *fgm_get_api()
     const char *fgm_strerror(int status)
     const char *fgm_version()
     const char *fgm_cpu_tier()
@@ -130,6 +134,9 @@ cdef extern from "fastgmmmi.h" nogil:
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
     void fgm_exp(const double *values, int64_t n, double *out)
     void fgm_log(const double *values, int64_t n, double *out)
+
+# The table of functions for extension modules: fastgmmmi_import() of fastgmmmi.h. A capsule's name is its dotted path.
+_C_API = PyCapsule_New(<void *>fgm_get_api(), "fastgmmmi._core._C_API", NULL)
 
 CRITERIA = {"cv": FGM_CRITERION_CV, "aic": FGM_CRITERION_AIC, "bic": FGM_CRITERION_BIC}
 INITS = {

@@ -64,8 +64,8 @@ def test_versions_agree():
     version = PROJECT["version"]
     assert fastgmmmi.__version__ == version
     assert importlib.metadata.version("fastgmmmi") == version
-    core = (ROOT / "csrc" / "status.c").read_text(encoding="utf-8")
-    assert re.search(r'#define FASTGMMMI_VERSION "(.*)"', core)[1] == version
+    header = (ROOT / "fastgmmmi" / "include" / "fastgmmmi.h").read_text(encoding="utf-8")
+    assert re.search(r'#define FGM_VERSION "(.*)"', header)[1] == version
     assert re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)[1] == version
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[1] == version
 
