@@ -57,7 +57,14 @@ if __name__ == "__main__":  # benchmarks/ takes unix_flags from here
                 depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
                 include_dirs=["csrc", "fastgmmmi/include"],
                 libraries=[] if sys.platform == "win32" else ["m"],
-            )
+            ),
+            Extension(  # links nothing: it finds the core as any other package does
+                "fastgmmmi.cython_api",
+                sources=["fastgmmmi/cython_api.pyx"],
+                depends=["fastgmmmi/cython_api.pxd", "fastgmmmi/include/fastgmmmi.h", "setup.py"],
+                include_dirs=["fastgmmmi/include"],
+                define_macros=[("FASTGMMMI_IMPORT", None)],
+            ),
         ],
         cmdclass={"build_ext": build_core},
         options={"build_ext": {"cython_c_in_temp": True}},

@@ -6,7 +6,8 @@
  *
  * Up to three dimensions the trapezoid rule on a lattice in each component's own coordinates (integrate_lattice.c) then finds E_k f; for a smooth f
  * a thousand nodes reach rounding. Where f jumps or bends so sharply that the lattice's own estimate of its error stays above the tolerance, and in
- * more dimensions, it is randomised quasi-Monte Carlo (integrate_random.c). Nodes depend on the mixture, the seed and the values of f alone.
+ * more dimensions, it is randomised quasi-Monte Carlo (integrate_random.c), unless that errs by more. Nodes depend on the mixture, the seed and the
+ * values of f alone.
  *
  * A function is handed blocks of rows, so that one call serves many points whatever language it is written in. After a block that fails it is not
  * called any more: NaN in place of its values ends every refinement.
@@ -19,7 +20,7 @@
 /* About what a cheap compiled function takes, in nanoseconds. A constant: nodes must not depend on a clock. */
 #define NANOSECONDS_OF_A_CALL 20.0
 
-#define MAX_LATTICE_NODES 1e5 /* of a component */
+#define MAX_LATTICE_NODES 1e6 /* of all components */
 #define RARE_SIZE 30.0        /* integrate_random.c allows a tenth of it */
 #define LATTICE_RADIUS 9.0    /* a Gaussian of three dimensions has 1e-16 outside */
 
@@ -90,35 +91,41 @@ static int expect_by_lattices(average *a, double modulus, double tol, double *va
     int d = a->mixture->d;
     double *work = fgm_allocate(fgm_lattice_work_size(1, d)), radius = LATTICE_RADIUS;
     if (!work) return FGM_ERROR_MEMORY;
+    double max_nodes = MAX_LATTICE_NODES / a->mixture->n_components;
     *value = *error = 0.0;
     for (a->component = 0; a->component < a->mixture->n_components && a->status == FGM_OK; ++a->component) {
         const double *factor = a->mixture->factors + a->component * FGM_TRIANGLE(d);
         fgm_lattice lattice = {1, d, a->mixture->means + a->component * d, factor, &radius, factor};
         double part, part_error, weight = a->mixture->weights[a->component];
         if (!(weight > 0.0)) continue;
-        fgm_lattice_integrate(&lattice, lattice_integrand, a, modulus, tol, MAX_LATTICE_NODES, &part, &part_error, work);
+        fgm_lattice_integrate(&lattice, lattice_integrand, a, modulus, tol, max_nodes, &part, &part_error, work);
         *value += weight * part;
         *error += weight * part_error;
-        if (!(*error <= tol)) break; /* every other component adds to it */
     }
     fgm_release(work);
     return a->status;
 }
 
 static int expect(average *a, double tol, uint64_t seed, double *value, double *error) {
-    double modulus = 0.0;
+    double modulus = 0.0, random_value = 0.0, random_error = 0.0;
     a->of_modulus = true;
     FGM_TRY(fgm_random_expectation(a->mixture, random_integrand, a, 0.0, NANOSECONDS_OF_A_CALL, INFINITY, seed, &modulus, error));
     FGM_TRY(a->status);
     a->of_modulus = false;
+    *error = INFINITY;
     if (!(modulus > 0.0)) {
         modulus = 1.0;
         a->largest = RARE_SIZE;
     } else if (a->mixture->d <= FGM_LATTICE_DIMENSION) {
         FGM_TRY(expect_by_lattices(a, modulus, tol * modulus, value, error));
-        if (*error <= tol * modulus) return FGM_OK;
     }
-    FGM_TRY(fgm_random_expectation(a->mixture, random_integrand, a, a->largest, NANOSECONDS_OF_A_CALL, tol * modulus, seed, value, error));
+    if (*error <= tol * modulus) return FGM_OK;
+    FGM_TRY(fgm_random_expectation(a->mixture, random_integrand, a, a->largest, NANOSECONDS_OF_A_CALL, tol * modulus, seed, &random_value,
+                                   &random_error));
+    if (random_error < *error) {
+        *value = random_value;
+        *error = random_error;
+    }
     return a->status;
 }
 

@@ -257,15 +257,16 @@ FGM_FUNCTION(int, fgm_kl_divergence, (int32_t d,
 /* A function to be averaged: writes its value at each point. Nonzero, a status, ends the call that called it. */
 typedef int (*fgm_function)(void *function_data, const double *points /* (n, d) */, int64_t n, double *values /* (n) */);
 
-/* Expectation of any function under the mixture, over nodes that the mixture and the seed alone decide. tol is the error aimed at, relative to the
- * expectation of |f|; the estimate of the error made comes back in *error. FGM_ERROR_NOT_FINITE where a value is NaN or infinite, with the point. */
-int fgm_expect(int32_t n_components, int32_t d,
-               const double *weights,     /* (K) */
-               const double *means,       /* (K, d) */
-               const double *covariances, /* (K, d, d) */
-               fgm_function function, void *function_data,
-               double tol, uint64_t seed, double *value, double *error,
-               double *fault);            /* (d): point whose value is not finite; or NULL */
+/* Expectation of any function under the mixture, over nodes that the mixture, the seed and the function's values decide. tol is the error aimed at,
+ * relative to the expectation of |f|; the estimate of the error made comes back in *error. The function is called on the calling thread.
+ * Errors: those of a mixture; FGM_ERROR_OPTION (tol); FGM_ERROR_NOT_FINITE where a value is NaN or infinite; what the function returned. */
+FGM_FUNCTION(int, fgm_expect, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             fgm_function function, void *function_data,
+             double tol, uint64_t seed, double *value, double *error,
+             double *fault));           /* (d): point whose value is not finite; or NULL */
 
 /* ---- Fit ------------------------------------------------------------------------------------------------------------------- */
 
@@ -468,7 +469,8 @@ FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out 
     X(fgm_normal_scores) \
     X(fgm_apply_normal_scores) \
     X(fgm_exp) \
-    X(fgm_log)
+    X(fgm_log) \
+    X(fgm_expect)
 
 /* What the capsule fastgmmmi._core._C_API of the installed package points to. The first three members have their places for ever. */
 typedef struct fgm_api {
