@@ -47,6 +47,7 @@ CRITERIA: Final[dict[str, int]]
 INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
 POINT_FUNCTIONS: Final[tuple[str, str]]
+STATUS_TEXTS: Final[tuple[str, ...]]  # by error code
 
 class CoreError(Exception):
     name: str

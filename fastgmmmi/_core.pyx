@@ -120,6 +120,15 @@ cdef extern from *:
     const char *fgm_status_name(int status) noexcept nogil
 
 
+cdef status_texts():
+    texts = []
+    while fgm_status_name(len(texts)) != b"ERROR_UNKNOWN":
+        texts.append(fgm_strerror(len(texts)).decode())
+    return tuple(texts)
+
+STATUS_TEXTS = status_texts()
+
+
 class CoreError(Exception):
     """An error code of the core: its name, its text, and the column and the variable that it is about (-1: none)."""
 

@@ -1,4 +1,4 @@
-"""Functions that users hand over to be called: Python's as they are, compiled ones as the address that the core calls."""
+"""Functions that users hand over: Python's as they are, compiled ones as the address that the core calls."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from . import _core
 
+_CTYPES_FUNCTION = ctypes.CFUNCTYPE(None).__bases__[0]
+
 
 def function_of_points(f: Any) -> Any:
     """Give what `_core.expect` takes: the callable, or a capsule whose name is the signature and whose context is data.
@@ -14,13 +16,13 @@ def function_of_points(f: Any) -> Any:
     A Numba cfunc and a ctypes function are Python callables too; what is meant is the compiled function.
     """
     function = f.ctypes if _is_numba(f) else f
-    if not (_is_scipy(function) or isinstance(function, ctypes._CFuncPtr)):
+    if not (_is_scipy(function) or isinstance(function, _CTYPES_FUNCTION)):
         if callable(f):
             return f
         raise ValueError(
             f"f must be a Python callable, a scipy.LowLevelCallable, a Numba cfunc or a ctypes function, got {f!r}"
         )
-    if isinstance(function, ctypes._CFuncPtr) and function.argtypes is None:
+    if isinstance(function, _CTYPES_FUNCTION) and function.argtypes is None:
         raise ValueError("f is a ctypes function whose argtypes are not set; set them, and its restype")
     from scipy import LowLevelCallable
 

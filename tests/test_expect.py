@@ -165,7 +165,7 @@ def test_compiled_functions_run_without_the_gil(mixture):
     @numba.cfunc(types.float64(types.intc, POINT))
     def slow(d, point):
         total = 0.0
-        for i in range(2000):
+        for i in range(100):
             total += math.sin(point[0] + i)
         return total
 
