@@ -49,7 +49,13 @@ _MIXTURE = (_COUNT, _COUNT, _ADDRESS, _ADDRESS, _ADDRESS)  # K, d, weights, mean
 _log_density = _external("fgm_log_density", *_MIXTURE, _ADDRESS, _SIZE, _ADDRESS)
 _entropy = _external("fgm_entropy", *_MIXTURE, types.float64, types.uint64, _ADDRESS, _ADDRESS)
 _mixture_mutual_information = _external(
-    "fgm_mixture_mutual_information", *_MIXTURE, *(_ADDRESS, _COUNT) * 3, types.float64, types.uint64, _ADDRESS, _ADDRESS
+    "fgm_mixture_mutual_information",
+    *_MIXTURE,
+    *(_ADDRESS, _COUNT) * 3,
+    types.float64,
+    types.uint64,
+    _ADDRESS,
+    _ADDRESS,
 )
 _mutual_information = _external(
     "default_mutual_information",
@@ -342,15 +348,14 @@ def mutual_information(x: Floats, y: Floats, seed: int, n_bootstrap: int) -> tup
         raise ValueError("seed must be at least 0")
     if n_bootstrap < 0 or n_bootstrap > 2147483647:
         raise ValueError("n_bootstrap must be at least 0 and below 2**31")
-    rows = max(n, 1)
     found = np.empty(2)
     _raise_fault(
         _mutual_information(
             x.ctypes.data,
             y.ctypes.data,
             n,
-            np.int32(x.size // rows),
-            np.int32(y.size // rows),
+            np.int32(1 if x.ndim == 1 else x.shape[-1]),
+            np.int32(1 if y.ndim == 1 else y.shape[-1]),
             np.uint64(seed),
             np.int32(n_bootstrap),
             found.ctypes.data,

@@ -22,3 +22,12 @@ def mutual_information(const double[:, ::1] x, const double[:, ::1] y, unsigned 
     if status != FGM_OK:
         raise ValueError(fgm_strerror(status).decode())
     return result.value, result.standard_error
+
+
+cdef api double squared_distance(int d, double *point, void *centre) noexcept nogil:
+    """Of a point from centre (d): for GaussianMixture.expect, by scipy.LowLevelCallable.from_cython."""
+    cdef double total = 0.0
+    cdef int j
+    for j in range(d):
+        total += (point[j] - (<double *>centre)[j]) ** 2
+    return total
