@@ -7,7 +7,7 @@ from typing import Any
 
 from . import _core
 
-_CTYPES_FUNCTION = ctypes.CFUNCTYPE(None).__bases__[0]
+_CTYPES_FUNCTION: Any = ctypes.CFUNCTYPE(None).__bases__[0]
 
 
 def function_of_points(f: Any) -> Any:
@@ -15,7 +15,7 @@ def function_of_points(f: Any) -> Any:
 
     A Numba cfunc and a ctypes function are Python callables too; what is meant is the compiled function.
     """
-    function = f.ctypes if _is_numba(f) else f
+    function: Any = f.ctypes if _is_numba(f) else f
     if not (_is_scipy(function) or isinstance(function, _CTYPES_FUNCTION)):
         if callable(f):
             return f

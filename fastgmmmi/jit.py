@@ -1,7 +1,7 @@
 """Functions of the core for code that Numba compiles: `from fastgmmmi import jit`. Needs Numba.
 
-They run without the GIL where the caller does (`njit(nogil=True)`), in parallel loops, and in cached code: that calls the
-core by name, and importing this module tells LLVM the address that each name has in this process.
+They run without the GIL where the caller does (`njit(nogil=True)`), in parallel loops, and in cached code. That calls
+the core by name: importing this module tells LLVM the address that each name has in this process.
 """
 
 from __future__ import annotations
@@ -11,21 +11,17 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 
-def init() -> None:
-    """Be the entry point by which Numba has this module imported, and so its names known, before it loads cached code."""
-
+from . import _core
 
 try:
     import llvmlite.binding
-    import numpy as np
-    from numba import njit, types, typeof
+    from numba import njit, typeof, types
     from numba.core.errors import TypingError
     from numba.extending import get_cython_function_address, overload
 except ImportError as error:
     raise ImportError("fastgmmmi.jit needs Numba: pip install numba, or fastgmmmi[numba]") from error
-
-from . import _core
 
 if TYPE_CHECKING:
     from .inputs import Floats
@@ -33,6 +29,14 @@ if TYPE_CHECKING:
     _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 __all__ = ["entropy", "log_density", "mixture_mutual_information", "mutual_information"]
+
+
+def init() -> None:
+    """Be the entry point for which Numba imports this module before it loads cached code. Importing is all it takes.
+
+    Numba does so at the first use of njit, which is below where this module itself is what is imported.
+    """
+
 
 # ---- the core's functions, by name -----------------------------------------------------------------------------------
 
@@ -86,10 +90,12 @@ def _check_mixture(weights: Floats, means: Floats, covariances: Floats) -> None:
 
 # ---- one function for Python and for compiled code -------------------------------------------------------------------
 
+_INTEGER = (0,)  # wanted of an argument, in place of the numbers of dimensions that an array may have
 
-def _fault(name: str, kind: types.Type, wanted: type[int] | tuple[int, ...]) -> str | None:
+
+def _fault(name: str, kind: types.Type, wanted: tuple[int, ...]) -> str | None:
     """Say what is wrong with an argument of this type, where an integer or an array of so many dimensions is wanted."""
-    if wanted is int:
+    if wanted == _INTEGER:
         return None if isinstance(kind, types.Integer) else f"{name} must be an integer, got {kind}"
     if not isinstance(kind, types.Array) or kind.dtype != types.float64:
         return f"{name} must be an array of float64, got {kind}"
@@ -100,7 +106,7 @@ def _fault(name: str, kind: types.Type, wanted: type[int] | tuple[int, ...]) -> 
     return f"{name} must be writeable" if name == "out" and not kind.mutable else None
 
 
-def _compiled(**wanted: type[int] | tuple[int, ...]) -> Callable[[_Function], _Function]:
+def _compiled(**wanted: tuple[int, ...]) -> Callable[[_Function], _Function]:
     """Let a function be called from Python and from compiled code, where the types of its arguments are what is wanted.
 
     Numba compiles its body for both.
@@ -234,10 +240,10 @@ def entropy(weights: Floats, means: Floats, covariances: Floats) -> float:
             found[1:].ctypes.data,
         )
     )
-    return found[0]
+    return float(found[0])
 
 
-@_compiled(weights=(1,), means=(2,), covariances=(3,), dx=int)
+@_compiled(weights=(1,), means=(2,), covariances=(3,), dx=_INTEGER)
 def mixture_mutual_information(weights: Floats, means: Floats, covariances: Floats, dx: int) -> float:
     """
     Compute the mutual information between the first dx variables of a mixture and the others.
@@ -296,10 +302,10 @@ def mixture_mutual_information(weights: Floats, means: Floats, covariances: Floa
             found[1:].ctypes.data,
         )
     )
-    return found[0]
+    return float(found[0])
 
 
-@_compiled(x=(1, 2), y=(1, 2), seed=int, n_bootstrap=int)
+@_compiled(x=(1, 2), y=(1, 2), seed=_INTEGER, n_bootstrap=_INTEGER)
 def mutual_information(x: Floats, y: Floats, seed: int, n_bootstrap: int) -> tuple[float, float]:
     """
     Estimate the mutual information of x and y, with an error bar.

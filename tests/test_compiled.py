@@ -1,4 +1,4 @@
-"""The core called from Cython, Numba and cffi: each in tests/consumers is built, run, and compared with Python to the bit."""
+"""The core called from Cython, Numba and cffi: each in tests/consumers is built, and has the bits of Python."""
 
 import functools
 import importlib.metadata

@@ -1,4 +1,4 @@
-"""Write tests/abi/cython_api.json from the installed package: `python tests/abi/snapshot.py`, after functions were added."""
+"""Write cython_api.json from the installed package, after functions were added: `python tests/abi/snapshot.py`."""
 
 import ctypes
 import json

@@ -7,8 +7,8 @@ import fastgmmmi
 builder = cffi.FFI()
 builder.cdef("""
     int connect(void);
-    int mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, uint64_t seed, int32_t n_bootstrap,
-                           double *value, double *standard_error);
+    int mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy,
+                           uint64_t seed, int32_t n_bootstrap, double *value, double *standard_error);
     const char *describe(int status);
 """)
 builder.set_source(
@@ -27,8 +27,8 @@ builder.set_source(
         return status;
     }
 
-    static int mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy, uint64_t seed, int32_t n_bootstrap,
-                                  double *value, double *standard_error) {
+    static int mutual_information(const double *x, const double *y, int64_t n, int32_t dx, int32_t dy,
+                                  uint64_t seed, int32_t n_bootstrap, double *value, double *standard_error) {
         fgm_options options;
         fgm_options_init(&options);
         options.n_bootstrap = n_bootstrap;
@@ -42,7 +42,6 @@ builder.set_source(
     static const char *describe(int status) { return fgm_strerror(status); }
     """,
     include_dirs=[fastgmmmi.get_include()],
-    py_limited_api=False,
 )
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Build against the installed fastgmmmi: Cython finds cython_api.pxd there, the compiler needs the folder of its header."""
+"""Build against the installed fastgmmmi: Cython finds cython_api.pxd by itself, the compiler needs the header."""
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup

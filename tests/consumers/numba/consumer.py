@@ -1,8 +1,9 @@
 """A module that estimates information in code that Numba compiles, caches and runs on several threads."""
 
 import numpy as np
-from fastgmmmi import jit
 from numba import njit, prange
+
+from fastgmmmi import jit
 
 
 @njit(nogil=True, cache=True)
