@@ -75,8 +75,9 @@ def test_wheel_is_small_and_holds_what_others_build_against():
     if not any(path.match("fastgmmmi/_core.*") for path in files):
         pytest.skip("an editable install has no wheel's contents")
     names = {str(path) for path in files if path.parts[0] == "fastgmmmi" and "__pycache__" not in path.parts}
-    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", "fastgmmmi/include/fastgmmmi.h"} <= names
-    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".typed", ".so", ".pyd"}
+    headers = {"fastgmmmi/include/fastgmmmi.h", "fastgmmmi/include/fastgmmmi.hpp"}
+    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", *headers} <= names
+    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".hpp", ".typed", ".so", ".pyd"}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
         for path in files:
