@@ -53,6 +53,11 @@ cdef int fgm_apply_normal_scores(const double *knots, const double *scores, int6
                                  double *out) noexcept nogil
 cdef void fgm_exp(const double *values, int64_t n, double *out) noexcept nogil
 cdef void fgm_log(const double *values, int64_t n, double *out) noexcept nogil
+cdef size_t fgm_density_work_size(int32_t n_components, int32_t d) noexcept nogil
+cdef int fgm_log_density_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                            int64_t n, double *out, double *work) noexcept nogil
+cdef int fgm_responsibilities_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                                 const double *X, int64_t n, double *out, double *work) noexcept nogil
 cdef int fgm_expect(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, fgm_function function,
                     void *function_data, double tol, uint64_t seed, double *value, double *error, double *fault) noexcept nogil
 

@@ -30,6 +30,9 @@ cdef extern from "fastgmmmi.h" nogil:  # with FASTGMMMI_IMPORT, see setup.py; pa
     int core_apply_normal_scores "fgm_apply_normal_scores"(...)
     void core_exp "fgm_exp"(...)
     void core_log "fgm_log"(...)
+    size_t core_density_work_size "fgm_density_work_size"(...)
+    int core_log_density_in "fgm_log_density_in"(...)
+    int core_responsibilities_in "fgm_responsibilities_in"(...)
     int core_expect "fgm_expect"(...)
 
 fastgmmmi_import()
@@ -157,6 +160,20 @@ cdef void fgm_exp(const double *values, int64_t n, double *out) noexcept nogil:
 
 cdef void fgm_log(const double *values, int64_t n, double *out) noexcept nogil:
     core_log(values, n, out)
+
+
+cdef size_t fgm_density_work_size(int32_t n_components, int32_t d) noexcept nogil:
+    return core_density_work_size(n_components, d)
+
+
+cdef int fgm_log_density_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                            int64_t n, double *out, double *work) noexcept nogil:
+    return core_log_density_in(n_components, d, weights, means, covariances, X, n, out, work)
+
+
+cdef int fgm_responsibilities_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances,
+                                 const double *X, int64_t n, double *out, double *work) noexcept nogil:
+    return core_responsibilities_in(n_components, d, weights, means, covariances, X, n, out, work)
 
 
 cdef int fgm_expect(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, fgm_function function,

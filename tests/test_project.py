@@ -16,6 +16,7 @@ import pytest
 from numpydoc.validate import validate
 
 import fastgmmmi
+from fastgmmmi import jit
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +36,7 @@ def public_names():
             yield f"fastgmmmi.{name}"
         if isinstance(exported, type):
             yield from (f"fastgmmmi.{name}.{member}" for member in vars(exported) if not member.startswith("_"))
+    yield from (f"fastgmmmi.jit.{name}" for name in jit.__all__)
 
 
 def run(script, cwd):
@@ -75,8 +77,9 @@ def test_wheel_is_small_and_holds_what_others_build_against():
     if not any(path.match("fastgmmmi/_core.*") for path in files):
         pytest.skip("an editable install has no wheel's contents")
     names = {str(path) for path in files if path.parts[0] == "fastgmmmi" and "__pycache__" not in path.parts}
-    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", "fastgmmmi/include/fastgmmmi.h"} <= names
-    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".typed", ".so", ".pyd"}
+    headers = {"fastgmmmi/include/fastgmmmi.h", "fastgmmmi/include/fastgmmmi.hpp"}
+    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", *headers} <= names
+    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".hpp", ".typed", ".so", ".pyd"}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
         for path in files:

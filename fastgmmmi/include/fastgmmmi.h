@@ -183,7 +183,7 @@ FGM_FUNCTION(int, fgm_log_density, (int32_t n_components, int32_t d,
              int64_t n,
              double *out));             /* (n) */
 
-/* Probability of each component at each row of X; rows add up to 1. Errors: those of a mixture. */
+/* Probability of each component at each row of X: rows add up to 1, and are NaN where that of X holds one. Errors: those of a mixture. */
 FGM_FUNCTION(int, fgm_responsibilities, (int32_t n_components, int32_t d,
              const double *weights,     /* (K) */
              const double *means,       /* (K, d) */
@@ -191,6 +191,28 @@ FGM_FUNCTION(int, fgm_responsibilities, (int32_t n_components, int32_t d,
              const double *X,           /* (n, d) */
              int64_t n,
              double *out));             /* (n, K) */
+
+/* The same two in work memory of the caller's, which need not be aligned or cleared: they allocate nothing. The rest of the library works on memory
+ * whose size depends on the data, and takes it from malloc. */
+FGM_FUNCTION(int, fgm_log_density_in, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out,               /* (n) */
+             double *work));            /* (fgm_density_work_size(K, d)) */
+FGM_FUNCTION(int, fgm_responsibilities_in, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out,               /* (n, K) */
+             double *work));            /* (fgm_density_work_size(K, d)) */
+
+/* Doubles of that work memory, for any n; 0 where n_components or d is not allowed. Allocates nothing. */
+FGM_FUNCTION(size_t, fgm_density_work_size, (int32_t n_components, int32_t d));
 
 /* n independent draws; row i depends on the mixture, the seed and i alone. Errors: those of a mixture. */
 FGM_FUNCTION(int, fgm_sample, (int32_t n_components, int32_t d,
@@ -470,6 +492,9 @@ FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out 
     X(fgm_apply_normal_scores) \
     X(fgm_exp) \
     X(fgm_log) \
+    X(fgm_density_work_size) \
+    X(fgm_log_density_in) \
+    X(fgm_responsibilities_in) \
     X(fgm_expect)
 
 /* What the capsule fastgmmmi._core._C_API of the installed package points to. The first three members have their places for ever. */
