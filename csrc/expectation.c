@@ -17,8 +17,8 @@
 #include <math.h>
 #include <string.h>
 
-/* About what a cheap compiled function takes, in nanoseconds. A constant: nodes must not depend on a clock. */
-#define NANOSECONDS_OF_A_CALL 20.0
+/* About what a compiled function of a few logarithms takes, in nanoseconds. A constant: nodes must not depend on a clock. */
+#define NANOSECONDS_OF_A_CALL 60.0
 
 #define MAX_LATTICE_NODES 1e6 /* of all components */
 #define RARE_SIZE 30.0        /* integrate_random.c allows a tenth of it */
