@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, freethreading_compatible=True
 """The functions that cython_api.pxd declares: each calls the core of the package, through its table, which is in no other module a second time."""
 
 from libc.string cimport memset

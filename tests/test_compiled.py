@@ -342,3 +342,15 @@ except ImportError as error:
 """
     printed = run(sys.executable, "-c", script, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert printed == "fastgmmmi.jit needs Numba: pip install numba, or fastgmmmi[numba]\n"
+
+
+# ---- the documentation -----------------------------------------------------------------------------------------------
+
+
+def test_documentation_shows_the_packages_that_are_tested():
+    root = CONSUMERS.parents[1]
+    page = (root / "docs" / "compiled.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```\w+\n(.*?)```\n", page, re.S)
+    names = ("cython/consumer.pyx", "cython/setup.py", "numba/consumer.py", "cffi/build.py", "cffi/consumer.py")
+    paths = [*(CONSUMERS / name for name in names), root / "examples" / "divergences.py"]
+    assert shown == [path.read_text(encoding="utf-8") for path in paths]
