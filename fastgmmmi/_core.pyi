@@ -46,6 +46,7 @@ QUANTITIES: Final[dict[str, int]]
 CRITERIA: Final[dict[str, int]]
 INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
+_C_API: Final[object]  # the capsule of fastgmmmi.h
 
 class CoreError(Exception):
     name: str
