@@ -48,6 +48,7 @@ INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
 POINT_FUNCTIONS: Final[tuple[str, str]]
 STATUS_TEXTS: Final[tuple[str, ...]]  # by error code
+_C_API: Final[object]  # the capsule of fastgmmmi.h
 
 class CoreError(Exception):
     name: str

@@ -198,7 +198,8 @@ inline fit_result fit(samples X, std::uint64_t seed, const fgm_options &options 
     found.weights = weights.data();
     found.means = means.data();
     found.covariances = covariances.data();
-    check(fgm_fit(X.data(), X.n(), X.d(), sample_weight.data(), &options, seed, &found), found.fault_column);
+    const int status = fgm_fit(X.data(), X.n(), X.d(), sample_weight.data(), &options, seed, &found);
+    check(status, found.fault_column);
     std::size_t k = static_cast<std::size_t>(found.n_components);
     weights.resize(k);
     means.resize(k * d);
@@ -235,7 +236,8 @@ inline estimate mutual_information(samples x, samples y, std::uint64_t seed, con
     found.size = sizeof found;
     found.fault_column = -1;
     found.bootstrap = bootstrap.data();
-    check(fgm_information(&data, &options, seed, &found), found.fault_column);
+    const int status = fgm_information(&data, &options, seed, &found);
+    check(status, found.fault_column);
     return {found.value,        found.standard_error, found.plug_in,       found.integration_error,
             found.n_components, found.converged != 0, std::move(bootstrap)};
 }
