@@ -207,6 +207,21 @@ static int information_of_a_mixture(void) {
     return fgm_mixture_mutual_information(2, 3, p->weights, p->means, p->covariances, x, 1, y, 1, given, 1, 1e-2, 1, &value, &error);
 }
 
+/* It jumps, so that up to three dimensions lattices and random points both have their turn. */
+static int is_positive(void *data, const double *points, int64_t n, double *values) {
+    int d = *(const int *)data;
+    for (int64_t i = 0; i < n; ++i) values[i] = points[i * d] > 0.0;
+    return FGM_OK;
+}
+
+static int expectation_in(int d) {
+    const parameters *p = &mixtures[d];
+    double value, error;
+    return fgm_expect(2, d, p->weights, p->means, p->covariances, is_positive, &d, 1e-3, 1, &value, &error, NULL);
+}
+static int expectation_in_1(void) { return expectation_in(1); }
+static int expectation_in_5(void) { return expectation_in(D); }
+
 /* ---- the trial -------------------------------------------------------------------------------------------------------------------- */
 
 static void run_out(const char *name, int (*job)(void)) {
@@ -263,6 +278,8 @@ int main(void) {
     RUN_OUT(divergence_in_1);
     RUN_OUT(divergence_in_5);
     RUN_OUT(information_of_a_mixture);
+    RUN_OUT(expectation_in_1);
+    RUN_OUT(expectation_in_5);
     for (int d = 1; d <= D; ++d) {
         release_parameters(&mixtures[d]);
         release_parameters(&others[d]);
