@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import signal
 import threading
 import time
 
@@ -233,3 +234,27 @@ def test_the_points_are_the_functions_own(mixture):
         return values
 
     assert mixture.expect(spoil) == mixture.expect(python_wave)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends a signal")
+def test_signals_end_compiled_functions(mixture):
+    @numba.cfunc(types.float64(types.intc, POINT))
+    def slow(d, point):
+        total = 0.0
+        for i in range(20_000):  # a quarter of a millisecond, and hours in all
+            total += math.sin(point[0] + i)
+        return total if total > 0 else 1.0
+
+    def interrupt(*_):
+        raise InterruptedError("enough")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    start = time.perf_counter()
+    try:
+        with pytest.raises(InterruptedError, match="enough"):
+            mixture.expect(slow)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert time.perf_counter() - start < 5
