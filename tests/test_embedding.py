@@ -104,7 +104,9 @@ def test_header_compiles_without_a_warning(standard, through_table, tmp_path):
     source = tmp_path / ("program.cpp" if compiler == "c++" else "program.c")
     source.write_text("\n".join(lines) + "\n")
     python = sysconfig.get_path("include")
-    run(compiler, f"-std={standard}", *WARNINGS, f"-I{INCLUDE}", "-isystem", python, "-fsyntax-only", source)
+    for stable in [[], ["-DPy_LIMITED_API=0x030b0000"]][: 1 + through_table]:
+        flags = [f"-std={standard}", *WARNINGS, *stable, f"-I{INCLUDE}", "-isystem", python]
+        run(compiler, *flags, "-fsyntax-only", source)
 
 
 def test_the_table_holds_every_declared_function():
