@@ -28,7 +28,7 @@ What no release contains yet may change freely. `python tests/test_abi.py` write
 
 def parse(header):
     """Functions in the order of the table (name -> type), structures (name -> fields), constants and callbacks."""
-    text = re.sub(r"/\*.*?\*/", "", header, flags=re.S).replace("\\\n", " ")
+    text = re.sub(r"\s*/\*.*?\*/", "", header, flags=re.S).replace("\\\n", " ")
     declared = re.findall(r"\bFGM_FUNCTION\(([\w *]+), (fgm_\w+), (\(.*?\))\);", text, re.S)
     types = {name: " ".join(f"{returned} {parameters}".split()) for returned, name, parameters in declared}
     order = re.findall(r"X\((fgm_\w+)\)", re.search(r"#define FGM_FUNCTIONS\(X\)(.*)", text)[1])
@@ -57,10 +57,8 @@ def interface(header, folder):
     for name, fields in structures.items():
         facts += [(f"sizeof({name}) = %zu", f"sizeof({name})")]
         facts += [(f"{name}.{field} at %zu: {kind}", f"offsetof({name}, {field})") for field, kind in fields.items()]
-    facts += [
-        (f"fgm_api.{name} at %zu: int32_t or size_t", f"offsetof(fgm_api, {name})") for name in ("abi_version", "size")
-    ]
-    facts += [(f"fgm_api.{name} at %zu: {kind}", f"offsetof(fgm_api, {name})") for name, kind in functions.items()]
+    table = {"abi_version": "int32_t", "size": "size_t"} | functions
+    facts += [(f"fgm_api.{name} at %zu: {kind}", f"offsetof(fgm_api, {name})") for name, kind in table.items()]
     lines = [f'    printf("{text}\\n"{f", (size_t)({number})" if number else ""});' for text, number in facts]
     program = ['#include "fastgmmmi.h"', "#include <stdio.h>", "int main(void) {", *lines, "    return 0;", "}"]
     (folder / "fastgmmmi.h").write_text(header, encoding="utf-8")

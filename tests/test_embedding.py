@@ -104,7 +104,9 @@ def test_header_compiles_without_a_warning(standard, through_table, tmp_path):
     source = tmp_path / ("program.cpp" if compiler == "c++" else "program.c")
     source.write_text("\n".join(lines) + "\n")
     python = sysconfig.get_path("include")
-    run(compiler, f"-std={standard}", *WARNINGS, f"-I{INCLUDE}", "-isystem", python, "-fsyntax-only", source)
+    for stable in [[], ["-DPy_LIMITED_API=0x030b0000"]][: 1 + through_table]:
+        flags = [f"-std={standard}", *WARNINGS, *stable, f"-I{INCLUDE}", "-isystem", python]
+        run(compiler, *flags, "-fsyntax-only", source)
 
 
 def test_the_table_holds_every_declared_function():
@@ -327,3 +329,17 @@ def test_capsule_bears_its_dotted_path():
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.argtypes, get_name.restype = [ctypes.py_object], ctypes.c_char_p
     assert get_name(core._C_API) == b"fastgmmmi._core._C_API"
+
+
+# ---- the page about all this -----------------------------------------------------------------------------------------
+
+
+def test_docs_show_the_consumers():
+    page = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(\.\./([^)]+)\)", page)
+    assert [link for link in links if not (ROOT / link).exists()] == []
+    files = [path for path in (ROOT / "tests" / "consumers").rglob("*.*") if path.suffix in {".c", ".cpp", ".rs"}]
+    shown = {line.strip() for path in files for line in path.read_text(encoding="utf-8").splitlines()}
+    blocks = re.findall(r"```(?:c|cpp|rust)\n(.*?)```", page, re.S)
+    assert len(blocks) == 4
+    assert [line for block in blocks for line in block.splitlines() if line.strip() not in shown | {""}] == []

@@ -2,7 +2,7 @@
  * means.
  *
  * Nothing is copied on the way in, and the library keeps no view after a call returns. All objects are plain values. In an extension module for
- * Python, define FASTGMMMI_IMPORT as fastgmmmi.h says.
+ * Python, define FASTGMMMI_IMPORT in every source file that includes this one, and call fastgmmmi_import() in each, as fastgmmmi.h says.
  */
 #ifndef FASTGMMMI_HPP
 #define FASTGMMMI_HPP

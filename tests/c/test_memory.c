@@ -222,6 +222,34 @@ static int expectation_in(int d) {
 static int expectation_in_1(void) { return expectation_in(1); }
 static int expectation_in_5(void) { return expectation_in(D); }
 
+/* What the header says of these: they allocate nothing. */
+static void run_without(void) {
+    static double out_weights[2], out_means[4], out_covariances[8], work[20000], out[2 * N];
+    static const int32_t first[] = {0};
+    static const double at[] = {0.5}, knots[] = {0.0, 1.0};
+    const parameters *p = &mixtures[2];
+    fgm_options options;
+    fgm_result finished = {.size = sizeof finished};
+    int status = FGM_OK;
+    check(fgm_density_work_size(2, 2) <= sizeof work / sizeof *work, "room for the work of a density: %zu", fgm_density_work_size(2, 2));
+    fail_first = 0;
+    fail_last = INT64_MAX;
+    n_calls = 0;
+    fgm_options_init(&options);
+    status |= fgm_log_density_in(2, 2, p->weights, p->means, p->covariances, rows, N, out, work);
+    status |= fgm_responsibilities_in(2, 2, p->weights, p->means, p->covariances, rows, N, out, work);
+    status |= fgm_marginal(2, 2, p->means, p->covariances, first, 1, out_means, out_covariances);
+    status |= fgm_conditional(2, 2, p->weights, p->means, p->covariances, first, 1, at, out_weights, out_means, out_covariances);
+    status |= fgm_apply_normal_scores(knots, knots, 2, columns[0], N, out);
+    status |= fgm_finish(bootstrap, centres, REPLICATES, &finished);
+    status |= fgm_set_cpu_tier(fgm_cpu_tier());
+    fgm_exp(columns[0], N, out);
+    fgm_log(out, N, out);
+    fail_first = fail_last = -1;
+    check_status(status, FGM_OK, "functions that allocate nothing");
+    check(n_calls == 0 && fgm_version() && fgm_strerror(FGM_OK), "functions that allocate nothing called malloc %d times", (int)n_calls);
+}
+
 /* ---- the trial -------------------------------------------------------------------------------------------------------------------- */
 
 static void run_out(const char *name, int (*job)(void)) {
@@ -280,6 +308,7 @@ int main(void) {
     RUN_OUT(information_of_a_mixture);
     RUN_OUT(expectation_in_1);
     RUN_OUT(expectation_in_5);
+    run_without();
     for (int d = 1; d <= D; ++d) {
         release_parameters(&mixtures[d]);
         release_parameters(&others[d]);

@@ -113,6 +113,7 @@ int main(int count, char **arguments) {
         fprintf(stderr, "estimate: no file %s with columns %s and %s\n", arguments[1], arguments[2], arguments[3]);
         return 2;
     }
+    uint64_t seed = strtoull(arguments[4], NULL, 10);
     int n_threads = atoi(arguments[6]) < MOST_THREADS ? atoi(arguments[6]) : MOST_THREADS;
     fgm_options options;
     fgm_options_init(&options);
@@ -120,7 +121,7 @@ int main(int count, char **arguments) {
     options.run_tasks = run_tasks;
     options.runner_data = &n_threads;
     fgm_result result = {.size = sizeof result};
-    int status = fgm_mutual_information(x, y, n, 1, 1, NULL, &options, strtoull(arguments[4], NULL, 10), &result);
+    int status = fgm_mutual_information(x, y, n, 1, 1, NULL, &options, seed, &result);
     free(x);
     free(y);
     if (status != FGM_OK) {

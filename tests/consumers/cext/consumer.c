@@ -30,5 +30,9 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "consumer", NULL,
 
 PyMODINIT_FUNC PyInit_consumer(void) {
     if (fastgmmmi_import() < 0) return NULL;
-    return PyModule_Create(&definition);
+    PyObject *module = PyModule_Create(&definition);
+#ifdef Py_GIL_DISABLED
+    if (module) PyUnstable_Module_SetGIL(module, Py_MOD_GIL_NOT_USED); /* all functions of the core are thread-safe */
+#endif
+    return module;
 }
