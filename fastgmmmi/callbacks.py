@@ -15,7 +15,7 @@ def function_of_points(f: Any) -> Any:
 
     A Numba cfunc and a ctypes function are Python callables too; what is meant is the compiled function.
     """
-    function: Any = f.ctypes if _is_numba(f) else f
+    function = _compiled_by_numba(f) if type(f).__module__.partition(".")[0] == "numba" else f
     if not (_is_scipy(function) or isinstance(function, _CTYPES_FUNCTION)):
         if callable(f):
             return f
@@ -28,13 +28,21 @@ def function_of_points(f: Any) -> Any:
 
     found = LowLevelCallable(function)
     if found.signature not in _core.POINT_FUNCTIONS:
-        expected = " or ".join(f"'{signature}'" for signature in _core.POINT_FUNCTIONS)
-        raise ValueError(f"f must have the signature {expected}, got '{found.signature}'")
+        raise _another_signature(found.signature)
     return tuple.__getitem__(found, 0)
 
 
-def _is_numba(f: object) -> bool:
-    return type(f).__module__.partition(".")[0] == "numba" and hasattr(f, "ctypes")
+def _compiled_by_numba(f: Any) -> Any:
+    """Give the ctypes function of a cfunc; what njit makes has none, and is a Python callable like any other."""
+    try:
+        return getattr(f, "ctypes", f)
+    except TypeError:  # a type that C does not have
+        raise _another_signature(getattr(f, "_sig", "one that C does not have")) from None
+
+
+def _another_signature(got: object) -> ValueError:
+    expected = " or ".join(f"'{signature}'" for signature in _core.POINT_FUNCTIONS)
+    return ValueError(f"f must have the signature {expected}, got '{got}'")
 
 
 def _is_scipy(f: object) -> bool:

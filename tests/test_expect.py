@@ -132,6 +132,14 @@ def test_compiled_functions_agree_with_python(mixture, f):
     np.testing.assert_allclose(mixture.expect(f), mixture.expect(python_wave), rtol=1e-12)
 
 
+def test_what_njit_makes_is_a_python_callable(mixture):
+    @numba.njit
+    def compiled(points):
+        return np.cos(0.5 * points.sum(axis=1))
+
+    np.testing.assert_allclose(mixture.expect(compiled), mixture.expect(python_wave), rtol=1e-12)
+
+
 def test_in_many_dimensions():
     g = fg.GaussianMixture.from_parameters([0.5, 0.5], np.vstack([np.zeros(6), np.ones(6)]), [np.eye(6)] * 2)
     (value, error), (python_value, python_error) = g.expect(wave), g.expect(python_wave)
@@ -145,7 +153,12 @@ def test_signatures_that_are_something_else(mixture):
     def of_a_number(x):
         return x
 
+    @numba.cfunc(types.complex128(types.intc, POINT))
+    def complex_of_a_point(d, point):
+        return 1j
+
     for f, signature in (
+        (complex_of_a_point, "(int32, float64*) -> complex128"),
         (of_a_number, "double (double)"),
         (of_a_number.ctypes, "double (double)"),
         (ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, C_DOUBLES)(lambda d, point: 0), "int (int, double *)"),
