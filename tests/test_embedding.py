@@ -62,13 +62,24 @@ def expected(xy):
     return result.value, result.standard_error
 
 
+def install_library(work, *settings):
+    """Build and install the standalone library by csrc/Makefile; give the prefix."""
+    need("make", "cc")
+    folders = [f"BUILD={work / 'build'}", f"PREFIX={work / 'prefix'}"]
+    run("make", "-j2", "-C", ROOT / "csrc", *folders, *settings, "install")
+    return work / "prefix"
+
+
+def build_program(consumer, library, *settings):
+    """Build the package in C on the static library."""
+    need("pkg-config")
+    static = f"LIBS={library / 'lib' / 'libfastgmmmi.a'} -lm"
+    run("make", static, *settings, cwd=consumer, PKG_CONFIG_PATH=str(library / "lib" / "pkgconfig"))
+
+
 @pytest.fixture(scope="module")
 def library(tmp_path_factory):
-    """The prefix of the standalone library, installed by csrc/Makefile."""
-    need("make", "cc")
-    work = tmp_path_factory.mktemp("library")
-    run("make", "-j2", "-C", ROOT / "csrc", f"BUILD={work / 'build'}", f"PREFIX={work / 'prefix'}", "install")
-    return work / "prefix"
+    return install_library(tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture
@@ -165,9 +176,8 @@ def test_c_program_links_the_shared_library_by_pkg_config(consumer, library, dat
 @pytest.mark.slow
 @consumer_of("c")
 def test_valgrind_finds_nothing(consumer, library, data, expected):
-    need("valgrind", "pkg-config")
-    static = f"LIBS={library / 'lib' / 'libfastgmmmi.a'} -lm"
-    run("make", static, cwd=consumer, PKG_CONFIG_PATH=str(library / "lib" / "pkgconfig"))
+    need("valgrind")
+    build_program(consumer, library)
     checks = [
         "--quiet",
         "--error-exitcode=9",
@@ -179,11 +189,18 @@ def test_valgrind_finds_nothing(consumer, library, data, expected):
     assert numbers(found) == pytest.approx(expected, rel=1e-9, abs=0)
 
 
+@pytest.mark.slow
+@consumer_of("c")
+def test_thread_sanitizer_finds_nothing(consumer, data, expected, tmp_path):
+    settings = ["CFLAGS=-O1 -g -fsanitize=thread", "LDFLAGS=-fsanitize=thread"]
+    build_program(consumer, install_library(tmp_path, *settings), *settings)
+    found = run(consumer / "estimate", data, "x", "y", SEED, N_BOOTSTRAP, 4)
+    assert numbers(found) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
 @consumer_of("c")
 def test_c_program_says_what_is_wrong(consumer, library, data, tmp_path):
-    need("pkg-config")
-    static = f"LIBS={library / 'lib' / 'libfastgmmmi.a'} -lm"
-    run("make", static, cwd=consumer, PKG_CONFIG_PATH=str(library / "lib" / "pkgconfig"))
+    build_program(consumer, library)
     constant = tmp_path / "constant.csv"
     constant.write_text("x,y\n" + "".join(f"{i},1\n" for i in range(50)))
     for arguments, message in [
