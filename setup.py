@@ -6,6 +6,7 @@ FASTGMMMI_SANITIZE=address,undefined. There are no flags for the processor: each
 
 import os
 import sys
+import sysconfig
 from glob import glob
 
 from setuptools import Extension, setup
@@ -14,6 +15,8 @@ from setuptools.command.build_ext import build_ext
 DEBUG = bool(os.environ.get("FASTGMMMI_DEBUG"))
 COVERAGE = bool(os.environ.get("FASTGMMMI_COVERAGE"))
 SANITIZE = os.environ.get("FASTGMMMI_SANITIZE")
+# One build for CPython 3.11 and later, by the limited API. Free-threaded CPython has none, and other interpreters neither.
+ABI3 = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 
 def unix_flags() -> tuple[list[str], list[str]]:
@@ -58,8 +61,10 @@ if __name__ == "__main__":  # benchmarks/ takes unix_flags from here
                 depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
                 include_dirs=["csrc", "fastgmmmi/include"],
                 libraries=[] if sys.platform == "win32" else ["m"],
+                define_macros=[("Py_LIMITED_API", "0x030b0000")] if ABI3 else [],
+                py_limited_api=ABI3,
             )
         ],
         cmdclass={"build_ext": build_core},
-        options={"build_ext": {"cython_c_in_temp": True}},
+        options={"build_ext": {"cython_c_in_temp": True}, "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {}},
     )
