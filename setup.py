@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 DEBUG = bool(os.environ.get("FASTGMMMI_DEBUG"))
 COVERAGE = bool(os.environ.get("FASTGMMMI_COVERAGE"))
 SANITIZE = os.environ.get("FASTGMMMI_SANITIZE")
-# One build for CPython 3.11 and later, by the limited API. Free-threaded CPython has none, and other interpreters neither.
+# One build serves CPython 3.11 and later, by the limited API, which free-threaded CPython and other interpreters lack.
 ABI3 = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
 
 

@@ -1,8 +1,8 @@
 """Two builds of fastgmmmi, call by call: `python benchmarks/limited_api.py FIRST.whl SECOND.whl`.
 
-Made for the price of the limited API: `python -m build --wheel` gives the abi3 wheel, and one of this Python alone where
-ABI3 is False in setup.py. Each wheel is unpacked beside the NumPy of this Python; one process for each takes turns of
-calls. Times are processor time on one thread, which other work on the machine does not lengthen much.
+Made for the price of the limited API: `python -m build --wheel` gives the abi3 wheel, and one for this Python alone
+where ABI3 is set to False in setup.py. Each wheel is unpacked and run with the NumPy of this Python; one process for
+each takes turns of calls. Times are processor time on one thread, which other work does not lengthen much.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -107,11 +108,10 @@ def main():
         parser.error("two wheels are needed")
     with tempfile.TemporaryDirectory() as folder:
         builds = [Build(wheel, Path(folder, str(place))) for place, wheel in enumerate(arguments.wheels)]
-        print(
-            f"| work, microseconds | {' | '.join(Path(wheel).name for wheel in arguments.wheels)} | ratio |\n|---|---|---|---|"
-        )
+        names = " | ".join(Path(wheel).name for wheel in arguments.wheels)
+        print(f"| work, microseconds | {names} | ratio |\n|---|---|---|---|")
         for name in CALLS:
-            compare(name, *(lambda build=build: build.seconds(name) for build in builds), arguments.turns)
+            compare(name, *(partial(build.seconds, name) for build in builds), arguments.turns)
         compare("import, after NumPy's", *(build.import_seconds for build in builds), arguments.turns // 10)
         for build in builds:
             build.close()
