@@ -462,17 +462,38 @@ int fgm_integrate_model(const fgm_model *model, const fgm_layout *layout, double
 
 /* ---- tables -------------------------------------------------------------------------------------------------------------------------- */
 
-/* Bias of a table's entropy at n samples by the jackknife (Zahl 1977; Paninski 2003): (n - 1) (mean of the entropies without one sample - H). With
- * counts c and S the sum of c log c, that without a sample of group g is log(n - 1) - (S - c log c + (c - 1) log(c - 1)) / (n - 1). */
-static double jackknife_bias(const term *at, double n) {
-    double sum = 0.0, mean = 0.0;
-    if (n < 2.0) return 0.0; /* one row with nearly all the weight */
-    for (int g = 0; g < at->n_groups; ++g) sum += n * at->probabilities[g] * log(n * at->probabilities[g]);
-    for (int g = 0; g < at->n_groups; ++g) {
-        double count = n * at->probabilities[g], left = count > 1.0 + 1e-9 ? (count - 1.0) * log(count - 1.0) : 0.0;
-        mean += at->probabilities[g] * (log(n - 1.0) - (sum - count * log(count) + left) / (n - 1.0));
+static double count_log_count(double count) { return count > 0.0 ? count * log(count) : 0.0; }
+
+/* First and second backward difference of count log count; where count is large, by the series, for the digits of the second. */
+static void differences(double count, double *first, double *second) {
+    double one = count_log_count(count - 1.0), two = count_log_count(count - 2.0);
+    *first = count_log_count(count) - one;
+    *second = *first - (one - two);
+    if (count > 50.0) {
+        double inverse = 1.0 / (count - 1.0), square = inverse * inverse;
+        *first = log(count) - (count - 1.0) * log1p(-1.0 / count);
+        *second = inverse * (1.0 + square * (1.0 / 6.0 + square * (1.0 / 15.0 + square / 28.0)));
     }
-    return (n - 1.0) * (mean - label_information(at));
+}
+
+/* Bias of a table's entropy at n samples by the jackknife of second order (Schucany, Gray and Owen 1971):
+ *   H - (n^2 H - 2 (n-1)^2 H_1 + (n-2)^2 H_2) / 2,
+ * H_k the mean of the entropies without k of the samples. With L(m) = m log m, (n-k) H_k is L(n-k) less the sum over groups of the mean of L(count
+ * left); all of it is put together from differences of L, since n^2 H would leave no digits. */
+static double jackknife_bias(const term *at, double n) {
+    double first, second, before;
+    if (n < 3.0) return 0.0; /* one or two rows with nearly all the weight */
+    differences(n, &first, &second);
+    before = first - second; /* L(n-1) - L(n-2) */
+    double corrected = before + 0.5 * n * second;
+    for (int g = 0; g < at->n_groups; ++g) {
+        double probability = at->probabilities[g], count = n * probability;
+        if (!(count > 0.0)) continue;
+        differences(count, &first, &second);
+        double both = probability * (count - 1.0) / (n - 1.0); /* that two samples are of the group */
+        corrected -= probability * first + (0.5 * n - 1.0) * both * second;
+    }
+    return label_information(at) - corrected;
 }
 
 int fgm_table_statistics(const fgm_model *model, const fgm_layout *layout, double n, double *bias, double *smaller_entropy) {

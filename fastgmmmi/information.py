@@ -176,7 +176,8 @@ def mutual_information(
     classes, weighted by their probabilities, which the data give too. A class of fewer than ``2 (d + 2)`` samples, d
     being the number of continuous columns, takes a single Gaussian whose covariance is shrunk towards the one within
     all classes, which counts as d + 2 samples. Where x and y are both discrete, and given discrete or absent, the
-    estimate is that of their table less its bias, which the jackknife finds (Zahl 1977, Ecology 58, 907).
+    estimate is that of their table less its bias, which the jackknife of second order finds (Zahl 1977, Ecology 58,
+    907; Schucany, Gray and Owen 1971, J. Am. Stat. Assoc. 66, 524).
 
     Examples
     --------
