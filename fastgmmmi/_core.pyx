@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """The binding: arrays in, arrays out, no decisions. See include/fastgmmmi.h for what each function does."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t

@@ -107,7 +107,7 @@ print(round(g.expect(f)[0], 9))
 
 
 def broken_signatures(was, now):
-    """What modules compiled against the functions that were cannot import any more, and what to do; empty if nothing."""
+    """What modules compiled against the functions that were cannot import now, and what to do; empty if nothing."""
     lines = [
         f"was: {signature} {name}\nis:  {now.get(name, 'nothing')}"
         for name, signature in was.items()

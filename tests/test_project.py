@@ -8,6 +8,7 @@ import io
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,7 +17,7 @@ import pytest
 from numpydoc.validate import validate
 
 import fastgmmmi
-from fastgmmmi import jit
+from fastgmmmi import _core, jit
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -86,6 +87,16 @@ def test_wheel_is_small_and_holds_what_others_build_against():
             if "__pycache__" not in path.parts and ".." not in path.parts:
                 wheel.write(path.locate(), str(path))
     assert archive.tell() < 2_000_000
+
+
+def test_one_build_serves_every_later_cpython():
+    tags = importlib.metadata.distribution("fastgmmmi").read_text("WHEEL")
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        assert re.search(r"^Tag: cp3\d+-cp3\d+t-", tags, re.M)
+        return
+    assert re.search(r"^Tag: cp311-abi3-", tags, re.M)
+    core = Path(_core.__file__).name  # one for a single version, left over from older builds, would be taken first
+    assert core == ("_core.pyd" if sys.platform == "win32" else "_core.abi3.so"), f"delete fastgmmmi/{core}"
 
 
 def test_readme_has_its_two_commands():

@@ -289,7 +289,7 @@ static void test_choice(void) {
         int tried = f.result.n_components + options.patience, best = 0;
         bool ok = true;
         for (int k = 0; k < MOST; ++k) {
-            ok &= isnan(f.scores[k]) == (k >= tried);
+            ok &= (isnan(f.scores[k]) != 0) == (k >= tried);
             if (f.scores[k] > f.scores[best]) best = k;
         }
         check(ok, "criterion %d: scores up to %d components and no more", criterion, tried);
