@@ -6,6 +6,7 @@ FASTGMMMI_SANITIZE=address,undefined. There are no flags for the processor: each
 
 import os
 import sys
+import sysconfig
 from glob import glob
 
 from setuptools import Extension, setup
@@ -14,6 +15,9 @@ from setuptools.command.build_ext import build_ext
 DEBUG = bool(os.environ.get("FASTGMMMI_DEBUG"))
 COVERAGE = bool(os.environ.get("FASTGMMMI_COVERAGE"))
 SANITIZE = os.environ.get("FASTGMMMI_SANITIZE")
+# One build serves CPython 3.11 and later, by the limited API, which free-threaded CPython and other interpreters lack.
+ABI3 = sys.implementation.name == "cpython" and not sysconfig.get_config_var("Py_GIL_DISABLED")
+LIMITED_API = [("Py_LIMITED_API", "0x030b0000")] if ABI3 else []
 
 
 def unix_flags() -> tuple[list[str], list[str]]:
@@ -36,12 +40,11 @@ def unix_flags() -> tuple[list[str], list[str]]:
 
 
 class build_core(build_ext):
-    """Give the extension the version and the flags of the compiler at hand."""
+    """Give the extension the flags of the compiler at hand."""
 
     def build_extensions(self) -> None:
         """Build."""
         for extension in self.extensions:
-            extension.define_macros.append(("FASTGMMMI_VERSION", f'"{self.distribution.get_version()}"'))
             if self.compiler.compiler_type == "msvc":
                 extension.extra_compile_args = ["/std:c11", "/Od" if DEBUG else "/O2"]
             else:
@@ -58,8 +61,23 @@ if __name__ == "__main__":  # benchmarks/ takes unix_flags from here
                 depends=[*glob("csrc/*.h"), *glob("fastgmmmi/include/*.h"), *glob("fastgmmmi/*.pxd"), "setup.py"],
                 include_dirs=["csrc", "fastgmmmi/include"],
                 libraries=[] if sys.platform == "win32" else ["m"],
-            )
+                define_macros=LIMITED_API,
+                py_limited_api=ABI3,
+            ),
+            Extension(  # links nothing: it finds the core as any other package does
+                "fastgmmmi.cython_api",
+                sources=["fastgmmmi/cython_api.pyx"],
+                depends=[
+                    "fastgmmmi/cython_api.pxd",
+                    "fastgmmmi/types.pxd",
+                    "fastgmmmi/include/fastgmmmi.h",
+                    "setup.py",
+                ],
+                include_dirs=["fastgmmmi/include"],
+                define_macros=[("FASTGMMMI_IMPORT", None), *LIMITED_API],
+                py_limited_api=ABI3,
+            ),
         ],
         cmdclass={"build_ext": build_core},
-        options={"build_ext": {"cython_c_in_temp": True}},
+        options={"build_ext": {"cython_c_in_temp": True}, "bdist_wheel": {"py_limited_api": "cp311"} if ABI3 else {}},
     )

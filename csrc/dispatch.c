@@ -18,7 +18,7 @@ static bool supported(const fgm_kernels *kernels) {
     return kernels == &fgm_kernels_v4 ? v4 : kernels == &fgm_kernels_v3 ? v3 : true;
 }
 #else
-#if defined(_M_X64)
+#if defined(__x86_64__) || defined(_M_X64)
 extern const fgm_kernels fgm_kernels_baseline;
 static const fgm_kernels *const tiers[] = {&fgm_kernels_baseline};
 #else

@@ -21,22 +21,24 @@
 #define REPLICATE_WORK 1e7
 #define RESELECT_UP_TO 500 /* samples: above, the number of components hardly adds to the error bar */
 
-void fgm_options_init(fgm_options *options) {
-    memset(options, 0, sizeof *options);
-    options->size = sizeof *options;
-    options->max_components = 50;
-    options->criterion = FGM_CRITERION_CV;
-    options->init = FGM_INIT_SPLIT;
-    options->n_folds = 5;
-    options->n_inits = 3;
-    options->patience = 2;
-    options->max_iter = 1000;
-    options->tol = 0.0;
-    options->reg_covar = 1e-12;
-    options->marginals = FGM_MARGINALS_STANDARDIZE;
-    options->n_bootstrap = 100;
-    options->reselect = -1;
-    options->integration_tol = 1e-5;
+void fgm_options_defaults(fgm_options *options, size_t size) {
+    const fgm_options defaults = {
+        .size = size,
+        .max_components = 50,
+        .criterion = FGM_CRITERION_CV,
+        .init = FGM_INIT_SPLIT,
+        .n_folds = 5,
+        .n_inits = 3,
+        .patience = 2,
+        .max_iter = 1000,
+        .tol = 0.0,
+        .reg_covar = 1e-12,
+        .marginals = FGM_MARGINALS_AUTO,
+        .n_bootstrap = 100,
+        .reselect = -1,
+        .integration_tol = 1e-5,
+    };
+    memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
 }
 
 /* ---- results out ---------------------------------------------------------------------------------------------------------------- */

@@ -52,10 +52,8 @@ static int rank_column(const double *values /* (n) */, int64_t n, uint32_t *rank
 
 /* ---- resolution ----------------------------------------------------------------------------------------------------------------- */
 
-double fgm_resolution(const double *sorted, int64_t n) {
+double fgm_resolution(const double *sorted, int64_t n, double *gaps) {
     double largest = fmax(fabs(sorted[0]), fabs(sorted[n - 1])), rounding = 16.0 * DBL_EPSILON * largest;
-    double *gaps = malloc((size_t)n * sizeof *gaps);
-    if (!gaps) return 0.0;
     int64_t n_gaps = 0;
     for (int64_t first = 0, last; first < n; first = last) {
         for (last = first + 1; last < n && sorted[last] - sorted[last - 1] <= rounding; ++last) {
@@ -65,22 +63,18 @@ double fgm_resolution(const double *sorted, int64_t n) {
         double gap = fmin(below, above);
         for (int64_t i = first; i < last && isfinite(gap); ++i) gaps[n_gaps++] = gap;
     }
-    double resolution = 0.0;
-    if (n_gaps > 0) {
-        qsort(gaps, (size_t)n_gaps, sizeof *gaps, compare_doubles);
-        resolution = gaps[n_gaps / 2];
-    }
-    free(gaps);
-    return resolution;
+    if (n_gaps == 0) return 0.0;
+    qsort(gaps, (size_t)n_gaps, sizeof *gaps, compare_doubles);
+    return gaps[n_gaps / 2];
 }
 
 static int find_resolution(const double *column /* (n) */, int64_t n, double *resolution) {
     int64_t m = n < RESOLUTION_ROWS ? n : RESOLUTION_ROWS;
-    double *sorted = malloc((size_t)m * sizeof *sorted);
+    double *sorted = malloc(2 * (size_t)m * sizeof *sorted);
     if (!sorted) return FGM_ERROR_MEMORY;
     memcpy(sorted, column, (size_t)m * sizeof *sorted);
     qsort(sorted, (size_t)m, sizeof *sorted, compare_doubles);
-    *resolution = fgm_resolution(sorted, m);
+    *resolution = fgm_resolution(sorted, m, sorted + m);
     free(sorted);
     return FGM_OK;
 }

@@ -14,15 +14,18 @@
 
 #define LOG_TWO_PI 1.8378770664093454836
 
-int fgm_mixture_allocate(fgm_mixture *mixture, int n_components, int d) {
+/* Doubles that a mixture takes. */
+static size_t mixture_size(int n_components, int d) { return (size_t)n_components * (size_t)(1 + d + FGM_TRIANGLE(d)); }
+
+/* Every field, where the mixture is to stand in memory, which may be NULL. */
+static fgm_mixture mixture_at(double *memory, int n_components, int d) {
     size_t k = (size_t)n_components;
-    double *memory = fgm_allocate(k * (size_t)(1 + d + FGM_TRIANGLE(d)));
-    mixture->n_components = n_components;
-    mixture->d = d;
-    mixture->weights = memory;
-    mixture->means = memory ? memory + k : NULL;
-    mixture->factors = memory ? mixture->means + k * (size_t)d : NULL;
-    return memory ? FGM_OK : FGM_ERROR_MEMORY;
+    return (fgm_mixture){n_components, d, memory, memory ? memory + k : NULL, memory ? memory + k + k * (size_t)d : NULL};
+}
+
+int fgm_mixture_allocate(fgm_mixture *mixture, int n_components, int d) {
+    *mixture = mixture_at(fgm_allocate(mixture_size(n_components, d)), n_components, d);
+    return mixture->weights ? FGM_OK : FGM_ERROR_MEMORY;
 }
 
 void fgm_mixture_release(fgm_mixture *mixture) {
@@ -167,31 +170,28 @@ void fgm_pack(const fgm_mixture *mixture, double *pack) {
 
 #define CHUNK 1024 /* rows that are turned into columns at a time */
 
-/* Memory of an evaluation of densities over rows: parameters, a chunk in columns, work, and per-component terms. */
+/* An evaluation of densities over rows, all of it in the caller's work memory: the mixture, its parameters as the kernels read them, a chunk of rows
+ * in columns, what the kernels need, and a term of each component at each row of the chunk. */
 typedef struct evaluation {
     fgm_mixture mixture;
-    double *memory, *pack, *columns, *work, *terms;
+    double *pack, *columns, *terms, *work;
 } evaluation;
 
-static void release_evaluation(evaluation *state) {
-    fgm_release(state->memory);
-    fgm_mixture_release(&state->mixture);
+size_t fgm_density_work_size(int32_t n_components, int32_t d) {
+    if (check_shape(n_components, d) != FGM_OK) return 0;
+    return mixture_size(n_components, d) + (size_t)n_components * (size_t)FGM_PACK_STRIDE(d) + (size_t)(d + n_components) * CHUNK +
+           fgm_work_size(n_components, d);
 }
 
-static int allocate_evaluation(evaluation *state, int n_components, int d, const double *weights, const double *means, const double *covariances,
-                               bool with_terms) {
-    FGM_TRY(fgm_mixture_from_parameters(&state->mixture, n_components, d, weights, means, covariances));
-    size_t pack_size = (size_t)n_components * (size_t)FGM_PACK_STRIDE(d), columns_size = (size_t)d * CHUNK;
-    size_t terms_size = with_terms ? (size_t)n_components * CHUNK : 0;
-    state->memory = fgm_allocate(pack_size + columns_size + fgm_work_size(n_components, d) + terms_size);
-    if (!state->memory) {
-        fgm_mixture_release(&state->mixture);
-        return FGM_ERROR_MEMORY;
-    }
-    state->pack = state->memory;
-    state->columns = state->pack + pack_size;
-    state->work = state->columns + columns_size;
-    state->terms = state->work + fgm_work_size(n_components, d);
+static int start_evaluation(evaluation *state, int n_components, int d, const double *weights, const double *means, const double *covariances,
+                            double *memory) {
+    FGM_TRY(check_shape(n_components, d));
+    state->mixture = mixture_at(memory, n_components, d);
+    state->pack = memory + mixture_size(n_components, d);
+    state->columns = state->pack + (size_t)n_components * (size_t)FGM_PACK_STRIDE(d);
+    state->terms = state->columns + (size_t)d * CHUNK;
+    state->work = state->terms + (size_t)n_components * CHUNK;
+    FGM_TRY(fill_mixture(&state->mixture, weights, means, covariances));
     fgm_pack(&state->mixture, state->pack);
     return FGM_OK;
 }
@@ -206,15 +206,22 @@ static fgm_samples take_chunk(const evaluation *state, const double *X /* (n, d)
     return (fgm_samples){count, CHUNK, d, state->columns, NULL, NULL};
 }
 
-int fgm_log_density(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
-                    int64_t n, double *out) {
+int fgm_log_density_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                       int64_t n, double *out, double *work) {
     evaluation state;
-    FGM_TRY(allocate_evaluation(&state, n_components, d, weights, means, covariances, false));
+    FGM_TRY(start_evaluation(&state, n_components, d, weights, means, covariances, work));
     for (int64_t first = 0; first < n; first += CHUNK) {
         fgm_get_kernels()->log_density(n_components, state.pack, take_chunk(&state, X, n, first), out + first, state.work);
     }
-    release_evaluation(&state);
     return FGM_OK;
+}
+
+int fgm_log_density(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                    int64_t n, double *out) {
+    double *work = fgm_allocate(fgm_density_work_size(n_components, d));
+    int status = work ? fgm_log_density_in(n_components, d, weights, means, covariances, X, n, out, work) : FGM_ERROR_MEMORY;
+    fgm_release(work);
+    return status;
 }
 
 /* Probabilities of the components at one sample. Where every density is zero, even in logarithms, the sample says nothing: the weights. */
@@ -228,17 +235,24 @@ static void share_out(const fgm_mixture *mixture, const double *terms /* (K, str
     for (int k = 0; k < mixture->n_components; ++k) out[k] /= sum;
 }
 
-int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
-                         int64_t n, double *out) {
+int fgm_responsibilities_in(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                            int64_t n, double *out, double *work) {
     evaluation state;
-    FGM_TRY(allocate_evaluation(&state, n_components, d, weights, means, covariances, true));
+    FGM_TRY(start_evaluation(&state, n_components, d, weights, means, covariances, work));
     for (int64_t first = 0; first < n; first += CHUNK) {
         fgm_samples rows = take_chunk(&state, X, n, first);
         fgm_get_kernels()->component_log_density(n_components, state.pack, rows, state.terms, state.work);
         for (int64_t i = 0; i < rows.n; ++i) share_out(&state.mixture, state.terms + i, rows.n, out + (first + i) * n_components);
     }
-    release_evaluation(&state);
     return FGM_OK;
+}
+
+int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, const double *X,
+                         int64_t n, double *out) {
+    double *work = fgm_allocate(fgm_density_work_size(n_components, d));
+    int status = work ? fgm_responsibilities_in(n_components, d, weights, means, covariances, X, n, out, work) : FGM_ERROR_MEMORY;
+    fgm_release(work);
+    return status;
 }
 
 int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, uint64_t seed, int64_t n,

@@ -1,9 +1,5 @@
-/* The text of every error code, from the one list in fastgmmmi.h. */
+/* The version, and the text of every error code, from the one list in fastgmmmi.h. */
 #include "core.h"
-
-#ifndef FASTGMMMI_VERSION
-#define FASTGMMMI_VERSION "0.1.0"
-#endif
 
 const char *fgm_strerror(int status) {
     switch (status) {
@@ -15,4 +11,4 @@ const char *fgm_strerror(int status) {
     }
 }
 
-const char *fgm_version(void) { return FASTGMMMI_VERSION; }
+const char *fgm_version(void) { return FGM_VERSION; }

@@ -52,6 +52,9 @@ INITS: Final[dict[str, int]]
 MARGINALS: Final[dict[str, int]]
 INTEGRALS: Final[dict[str, int]]
 ERRORS: Final[dict[str, int]]
+POINT_FUNCTIONS: Final[tuple[str, str]]
+STATUS_TEXTS: Final[tuple[str, ...]]  # by error code
+_C_API: Final[object]  # the capsule of fastgmmmi.h
 
 class CoreError(Exception):
     name: str
@@ -123,6 +126,14 @@ def kl_divergence(
     tol: float,
     seed: int,
 ) -> tuple[float, float]: ...
+def expect(
+    weights: _Floats,
+    means: _Floats,
+    covariances: _Floats,
+    function: object,
+    tol: float,
+    seed: int,
+) -> tuple[float, float, _Floats | None]: ...
 def normal_scores(column: _Floats, sample_weight: _Floats | None) -> tuple[_Floats, _Floats]: ...
 def apply_normal_scores(knots: _Floats, scores: _Floats, values: _Floats) -> _Floats: ...
 def exp(values: _Floats) -> _Floats: ...

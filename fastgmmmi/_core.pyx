@@ -1,8 +1,20 @@
-# cython: language_level=3, boundscheck=False, wraparound=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """The binding: arrays in, arrays out, no decisions. See include/fastgmmmi.h for what each function does."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.string cimport memcpy
 from cpython.exc cimport PyErr_CheckSignals
+from cpython.pycapsule cimport PyCapsule_GetContext, PyCapsule_GetName, PyCapsule_GetPointer, PyCapsule_New
+from fastgmmmi.types cimport (
+    FGM_OK, FGM_ERROR_MEMORY, FGM_ERROR_CANCELLED, FGM_ERROR_OPTION, FGM_ERROR_NOT_FINITE,
+    FGM_CRITERION_CV, FGM_CRITERION_AIC, FGM_CRITERION_BIC,
+    FGM_INIT_KMEANSPP, FGM_INIT_SPLIT, FGM_INIT_RANDOM, FGM_INIT_MINMAX, FGM_INIT_KMEANS,
+    FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN,
+    FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO,
+    FGM_INTEGRAL_MODEL, FGM_INTEGRAL_DATA, FGM_ERROR_BY_BOOTSTRAP, FGM_ERROR_BY_DELTA,
+    FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE,
+    fgm_data, fgm_fit_result, fgm_function, fgm_options, fgm_result, fgm_task, fgm_variable,
+)
 
 import numpy as np
 
@@ -25,77 +37,10 @@ cdef extern from *:
     int64_t fgm_next_index(volatile int64_t *counter) noexcept nogil
     double fgm_wall_clock() noexcept nogil
 
-ctypedef int (*fgm_task)(void *task_data, int64_t index, int is_caller) noexcept nogil
-ctypedef int (*fgm_run_tasks)(void *runner_data, int64_t n_tasks, fgm_task task, void *task_data) noexcept nogil
-ctypedef int (*fgm_poll)(void *poll_data, int64_t done, int64_t total) noexcept nogil
-
 cdef extern from "fastgmmmi.h" nogil:
-    int FGM_OK, FGM_ERROR_MEMORY, FGM_ERROR_CANCELLED, FGM_ERROR_OPTION
-    int FGM_CRITERION_CV, FGM_CRITERION_AIC, FGM_CRITERION_BIC
-    int FGM_INIT_KMEANSPP, FGM_INIT_SPLIT, FGM_INIT_RANDOM, FGM_INIT_MINMAX, FGM_INIT_KMEANS
-    int FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN
-    int FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO
-    int FGM_INTEGRAL_MODEL, FGM_INTEGRAL_DATA
-    int FGM_ERROR_BY_BOOTSTRAP, FGM_ERROR_BY_DELTA
-
-    ctypedef struct fgm_options:
-        size_t size
-        int32_t n_components, max_components, criterion, init, n_folds, n_inits, patience, max_iter
-        double tol, reg_covar, init_scale
-        int32_t marginals, n_bootstrap, reselect, equal_classes
-        double integration_tol
-        const volatile int *cancel
-        void *run_tasks
-        void *runner_data
-        void *poll
-        void *poll_data
-        double least_gain, least_variance
-        int32_t integral, error
-
-    ctypedef struct fgm_fit_result:
-        size_t size
-        int32_t n_components, converged, n_iter, fault_column
-        double log_likelihood
-        double *weights
-        double *means
-        double *covariances
-        double *scores
-
-    ctypedef struct fgm_result:
-        size_t size
-        double value, standard_error, plug_in, integration_error, acceleration, log_likelihood
-        int32_t n_components, converged, n_iter, n_failed, reselected, fault_column, diverging, marginals
-        double *bootstrap
-        double *centres
-        double *scores
-        double *weights
-        double *means
-        double *covariances
-        double *location
-        double *scale
-        double *resolution
-        double smaller_entropy
-        int32_t n_classes, n_small_classes, fault_variable
-        int32_t *class_labels
-        double *class_probabilities
-        int32_t *class_components
-        double corrected
-
-    ctypedef struct fgm_variable:
-        const double *values
-        const int32_t *labels
-        int32_t d, n_classes
-
-    ctypedef struct fgm_data:
-        size_t size
-        int64_t n
-        fgm_variable x, y, given
-        const double *sample_weight
-        int32_t quantity, reserved
-        const int32_t *groups
-
-    int FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE
-
+    ctypedef struct fgm_api:
+        pass
+    const fgm_api *fgm_get_api()
     const char *fgm_strerror(int status)
     const char *fgm_version()
     const char *fgm_cpu_tier()
@@ -123,6 +68,8 @@ cdef extern from "fastgmmmi.h" nogil:
     int fgm_kl_divergence(int32_t d, int32_t n_components_p, const double *weights_p, const double *means_p, const double *covariances_p,
                           int32_t n_components_q, const double *weights_q, const double *means_q, const double *covariances_q, double tol,
                           uint64_t seed, double *value, double *error)
+    int fgm_expect(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, fgm_function function,
+                   void *function_data, double tol, uint64_t seed, double *value, double *error, double *fault)
     int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components)
     int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result)
     int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed, const int32_t *class_components,
@@ -135,6 +82,9 @@ cdef extern from "fastgmmmi.h" nogil:
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
     void fgm_exp(const double *values, int64_t n, double *out)
     void fgm_log(const double *values, int64_t n, double *out)
+
+# The table of functions for extension modules: fastgmmmi_import() of fastgmmmi.h. A capsule's name is its dotted path.
+_C_API = PyCapsule_New(<void *>fgm_get_api(), "fastgmmmi._core._C_API", NULL)
 
 CRITERIA = {"cv": FGM_CRITERION_CV, "aic": FGM_CRITERION_AIC, "bic": FGM_CRITERION_BIC}
 INITS = {
@@ -176,6 +126,15 @@ cdef extern from *:
     }
     """
     const char *fgm_status_name(int status) noexcept nogil
+
+
+cdef status_texts():
+    texts = []
+    while fgm_status_name(len(texts)) != b"ERROR_UNKNOWN":
+        texts.append(fgm_strerror(len(texts)).decode())
+    return tuple(texts)
+
+STATUS_TEXTS = status_texts()
 
 
 class CoreError(Exception):
@@ -260,10 +219,10 @@ cdef class Call:
         self.watch.call = <void *>self
         self.watch.last = fgm_wall_clock()
         self.options.cancel = &self.cancel
-        self.options.poll = <void *>poll_call
+        self.options.poll = poll_call
         self.options.poll_data = &self.watch
         if threads > 1:
-            self.options.run_tasks = <void *>run_tasks
+            self.options.run_tasks = run_tasks
             self.options.runner_data = <void *>self
 
     cdef int look(self, int64_t done) noexcept:
@@ -705,6 +664,96 @@ def kl_divergence(const double[::1] weights_p, const double[:, ::1] means_p, con
                                    &covariances_q[0, 0, 0], tol, seed, &value, &error)
     check(status)
     return value, error
+
+
+# ---- expectation of any function ---------------------------------------------------------------------------------------------------
+
+ctypedef double (*PointFunction)(int d, double *point) noexcept nogil
+ctypedef double (*PointFunctionOfData)(int d, double *point, void *user_data) noexcept nogil
+
+# Of compiled functions of one point. SciPy makes the signature the name of the capsule that holds the address.
+POINT_FUNCTIONS = ("double (int, double *, void *)", "double (int, double *)")
+
+
+cdef class PythonFunction:
+    """Of blocks of points, (n, d) -> (n,)."""
+
+    cdef object function
+    cdef int d
+    cdef Call call
+
+    cdef int evaluate(self, const double *points, int64_t n, double *values) noexcept:
+        cdef double[:, ::1] block
+        cdef const double[::1] found
+        try:
+            array = np.empty((n, self.d))
+            block = array
+            memcpy(&block[0, 0], points, n * self.d * sizeof(double))
+            answer = np.asarray(self.function(array))
+            if answer.shape != (n,):
+                raise ValueError(f"f must give one number for each of {n} points, ({n},), got shape {answer.shape}")
+            if answer.dtype.kind not in "biuf":
+                raise ValueError(f"f must give real numbers, got dtype {answer.dtype}")
+            found = np.ascontiguousarray(answer, np.float64)
+            memcpy(values, &found[0], n * sizeof(double))
+            return FGM_OK
+        except BaseException as exception:
+            self.call.interrupt(exception)
+            return FGM_ERROR_CANCELLED
+
+
+cdef int call_python(void *function, const double *points, int64_t n, double *values) noexcept with gil:
+    return (<PythonFunction>function).evaluate(points, n, values)
+
+
+cdef struct CompiledFunction:
+    void *address
+    void *user_data
+    bint takes_user_data
+    int d
+    Watch *watch
+
+
+cdef int call_compiled(void *data, const double *points, int64_t n, double *values) noexcept nogil:
+    cdef CompiledFunction *function = <CompiledFunction *>data
+    cdef int64_t i
+    for i in range(n):
+        if function.takes_user_data:
+            values[i] = (<PointFunctionOfData>function.address)(function.d, <double *>points + i * function.d, function.user_data)
+        else:
+            values[i] = (<PointFunction>function.address)(function.d, <double *>points + i * function.d)
+    return FGM_ERROR_CANCELLED if poll_call(function.watch, 0, 0) else FGM_OK
+
+
+def expect(const double[::1] weights, const double[:, ::1] means, const double[:, :, ::1] covariances, function, double tol, uint64_t seed):
+    """(E[f], its error, None), or where f is not finite somewhere (NaN, NaN, that point). function is a callable, or a capsule of SciPy's."""
+    cdef Call call = Call({}, 1, None)
+    cdef PythonFunction python = PythonFunction.__new__(PythonFunction)
+    cdef CompiledFunction compiled
+    cdef fgm_function caller = call_python
+    cdef void *data = <void *>python
+    cdef const char *name
+    cdef double value = 0.0, error = 0.0
+    cdef int status
+    python.function = function
+    python.d = compiled.d = <int>means.shape[1]
+    python.call = call
+    if not callable(function):
+        name = PyCapsule_GetName(function)
+        compiled.address = PyCapsule_GetPointer(function, name)
+        compiled.user_data = PyCapsule_GetContext(function)
+        compiled.takes_user_data = name.decode() == POINT_FUNCTIONS[0]
+        compiled.watch = &call.watch
+        caller, data = call_compiled, <void *>&compiled
+    fault = np.empty(means.shape[1])
+    cdef double *to_fault = address(fault)
+    with nogil:
+        status = fgm_expect(<int32_t>means.shape[0], <int32_t>means.shape[1], &weights[0], &means[0, 0], &covariances[0, 0, 0], caller, data, tol,
+                            seed, &value, &error, to_fault)
+    if status == FGM_ERROR_NOT_FINITE:
+        return float("nan"), float("nan"), fault
+    call.finish(status)
+    return value, error, None
 
 
 # ---- marginal maps, exp and log, the tier ------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ _FORMAT = 1
 
 
 def get_include() -> str:
-    """Give the folder that holds the C header ``fastgmmmi.h``.
+    """Give the folder that holds the headers ``fastgmmmi.h`` for C and ``fastgmmmi.hpp`` for C++.
 
     Returns
     -------
@@ -26,8 +26,8 @@ def get_include() -> str:
     --------
     >>> import fastgmmmi as fg
     >>> import os
-    >>> os.listdir(fg.get_include())
-    ['fastgmmmi.h']
+    >>> sorted(os.listdir(fg.get_include()))
+    ['fastgmmmi.h', 'fastgmmmi.hpp']
     """
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), "include")
 

@@ -1,6 +1,7 @@
 """The examples run, in less than a minute each, and say what they are there to show."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -48,3 +49,15 @@ def test_conditional(run):
     sunburns, swimmers = (line for line in out.splitlines() if "95% interval" in line)
     assert "the temperature explains all of it" in sunburns
     assert "something is left" in swimmers
+
+
+@pytest.mark.slow
+def test_divergences(run):
+    out = run("divergences.py")
+    for name in ("Renyi information", "Hellinger distance"):
+        value, error, exact = map(float, re.search(rf"{name} +(\S+) ± (\S+), exactly (\S+)", out).groups())
+        assert abs(value - exact) <= error + 1e-6 < 1e-4
+    orders = [float(value) for value in re.findall(r"order .*?: (\S+) ±", out)]
+    information = float(re.search(r"order is 1: (\S+)", out)[1])
+    assert orders == sorted(orders)  # Renyi's information grows with the order
+    assert orders[1] == pytest.approx(information, rel=0.01)

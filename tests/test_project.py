@@ -8,6 +8,7 @@ import io
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from numpydoc.validate import validate
 
 import fastgmmmi
+from fastgmmmi import _core, jit
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,6 +37,7 @@ def public_names():
             yield f"fastgmmmi.{name}"
         if isinstance(exported, type):
             yield from (f"fastgmmmi.{name}.{member}" for member in vars(exported) if not member.startswith("_"))
+    yield from (f"fastgmmmi.jit.{name}" for name in jit.__all__)
 
 
 def run(script, cwd):
@@ -64,8 +67,8 @@ def test_versions_agree():
     version = PROJECT["version"]
     assert fastgmmmi.__version__ == version
     assert importlib.metadata.version("fastgmmmi") == version
-    core = (ROOT / "csrc" / "status.c").read_text(encoding="utf-8")
-    assert re.search(r'#define FASTGMMMI_VERSION "(.*)"', core)[1] == version
+    header = (ROOT / "fastgmmmi" / "include" / "fastgmmmi.h").read_text(encoding="utf-8")
+    assert re.search(r'#define FGM_VERSION "(.*)"', header)[1] == version
     assert re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.M)[1] == version
     assert re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)[1] == version
 
@@ -75,14 +78,25 @@ def test_wheel_is_small_and_holds_what_others_build_against():
     if not any(path.match("fastgmmmi/_core.*") for path in files):
         pytest.skip("an editable install has no wheel's contents")
     names = {str(path) for path in files if path.parts[0] == "fastgmmmi" and "__pycache__" not in path.parts}
-    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", "fastgmmmi/include/fastgmmmi.h"} <= names
-    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".typed", ".so", ".pyd"}
+    headers = {"fastgmmmi/include/fastgmmmi.h", "fastgmmmi/include/fastgmmmi.hpp"}
+    assert {"fastgmmmi/py.typed", "fastgmmmi/_core.pyi", *headers} <= names
+    assert {Path(name).suffix for name in names} <= {".py", ".pyi", ".pxd", ".h", ".hpp", ".typed", ".so", ".pyd"}
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as wheel:
         for path in files:
             if "__pycache__" not in path.parts and ".." not in path.parts:
                 wheel.write(path.locate(), str(path))
     assert archive.tell() < 2_000_000
+
+
+def test_one_build_serves_every_later_cpython():
+    tags = importlib.metadata.distribution("fastgmmmi").read_text("WHEEL")
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        assert re.search(r"^Tag: cp3\d+-cp3\d+t-", tags, re.M)
+        return
+    assert re.search(r"^Tag: cp311-abi3-", tags, re.M)
+    core = Path(_core.__file__).name  # one for a single version, left over from older builds, would be taken first
+    assert core == ("_core.pyd" if sys.platform == "win32" else "_core.abi3.so"), f"delete fastgmmmi/{core}"
 
 
 def test_readme_has_its_two_commands():

@@ -1,14 +1,30 @@
-/* fastgmmmi: mutual information by Gaussian mixtures, with an error bar. The public C interface.
+/* fastgmmmi: mutual information by Gaussian mixtures, with an error bar. The public C interface, for C99 and C++ or later.
+ *
+ * Two ways to use it
+ * ------------------
+ * (a) Compile csrc/ of the source distribution into a program, or link libfastgmmmi that was built from it: include this header, call fgm_*.
+ * (b) From an extension module for Python, call the core of the installed package, so that both share one core, its CPU tier and its fixes:
+ *         #include <Python.h>
+ *         #define FASTGMMMI_IMPORT
+ *         #include "fastgmmmi.h"    the folder is what fastgmmmi.get_include() gives
+ *     and call fastgmmmi_import() once in each C file that does so, with the GIL, when the module is initialised; it returns 0, or -1 with an ImportError
+ *     set. The same names fgm_* are then pointers to functions, and nothing is linked. A module works with every later release of the same
+ *     FGM_ABI_VERSION.
  *
  * Conventions
  * -----------
- * - Arrays are plain pointers to double; the comment at each pointer is its shape, rows first (C order).
- * - Samples are (n, d): one row per sample. Mixtures are weights (K), means (K, d), covariances (K, d, d).
- * - Information is in nats.
- * - Every function returns FGM_OK (0) or an error code whose text is fgm_strerror(code). On error the outputs are unspecified.
+ * - Arrays are plain pointers to double; the comment at each pointer is its shape, rows first (C order). Inputs and outputs must not overlap.
+ * - Samples are (n, d): one row per sample. Mixtures are weights (K), means (K, d), covariances (K, d, d); weights need not add up to 1.
+ * - Information and entropy are in nats, densities per unit of the data. Units of data are the caller's.
+ * - Every function that can fail returns FGM_OK (0) or an error code whose text is fgm_strerror(code). On error the outputs are unspecified. The errors named at a
+ *   function are those beyond FGM_ERROR_MEMORY, which any function may return that does not say "Allocates nothing".
+ * - A function that takes a mixture returns FGM_ERROR_DIMENSION (d), FGM_ERROR_OPTION (n_components), FGM_ERROR_WEIGHTS, FGM_ERROR_NOT_FINITE or
+ *   FGM_ERROR_NOT_POSITIVE_DEFINITE where that is at fault: "those of a mixture" below. Pointers are not checked.
  * - No function prints, aborts, starts a thread, reads a file or keeps a pointer after it returns.
- *   All are thread-safe: there is no mutable global state except fgm_set_cpu_tier, which is for tests.
- * - Memory that a function returns belongs to the caller; memory that it uses is allocated and freed inside.
+ *   All are thread-safe and reentrant: there is no mutable global state except fgm_set_cpu_tier, which is for tests. Callers may share inputs between
+ *   threads, but not outputs.
+ * - All memory that is passed in, for results too, is the caller's before, during and after. What a function needs beyond that it allocates with malloc
+ *   and has freed when it returns, also on error.
  * - Same inputs, options and seed give the same bits on one build and CPU tier, however the work is split over threads.
  */
 #ifndef FASTGMMMI_H
@@ -17,29 +33,62 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(FASTGMMMI_IMPORT) && !defined(Py_PYTHON_H)
+#error "FASTGMMMI_IMPORT is for extension modules of Python: include Python.h before fastgmmmi.h"
+#endif
+
 #ifdef __cplusplus
 extern "C" {
+#endif
+
+/* The version of this header, and of the library built with it. */
+#define FGM_VERSION "0.1.0"
+
+/* Grows when code compiled against an older header cannot work any more: a function of the table changes or goes, or a structure changes other than by
+ * fields at its end, whose size field tells which fields a caller knows. */
+#define FGM_ABI_VERSION 1
+
+/* What a public function is declared by. FGM_FUNCTION(type, name, (parameters)) also names its type, name_function, for the table of functions below. */
+#if defined(FASTGMMMI_SHARED) && defined(_WIN32) /* the library itself, built to be shared */
+#define FGM_EXPORT __declspec(dllexport)
+#elif defined(FASTGMMMI_SHARED) && defined(__GNUC__)
+#define FGM_EXPORT __attribute__((visibility("default")))
+#else
+#define FGM_EXPORT
+#endif
+#if !defined(FASTGMMMI_IMPORT)
+#define FGM_FUNCTION(type, name, parameters) \
+    typedef type name##_function parameters; \
+    FGM_EXPORT name##_function name
+#elif defined(__GNUC__)
+#define FGM_FUNCTION(type, name, parameters) \
+    typedef type name##_function parameters; \
+    static name##_function *name __attribute__((unused))
+#else
+#define FGM_FUNCTION(type, name, parameters) \
+    typedef type name##_function parameters; \
+    static name##_function *name
 #endif
 
 #define FGM_MAX_DIMENSION 64
 #define FGM_MAX_COMPONENTS 1024
 
 /* One list of errors: the enum here, the texts in status.c and the Python exceptions all come from it. */
-#define FGM_STATUS_LIST(X)                                                                                                                                             \
-    X(OK, 0, "success")                                                                                                                                                \
-    X(ERROR_MEMORY, 1, "out of memory")                                                                                                                                \
-    X(ERROR_CANCELLED, 2, "cancelled by the caller")                                                                                                                   \
-    X(ERROR_OPTION, 3, "an option has a value that is not allowed")                                                                                                    \
-    X(ERROR_DIMENSION, 4, "the number of variables must be at least 1 and at most 64 in total")                                                                       \
-    X(ERROR_NOT_FINITE, 5, "the data contain NaN or infinity")                                                                                                         \
-    X(ERROR_WEIGHTS, 6, "weights must be finite, nonnegative and not all zero")                                                                                        \
-    X(ERROR_TOO_FEW_SAMPLES, 7, "too few samples for the number of variables")                                                                                         \
-    X(ERROR_TOO_MANY_COMPONENTS, 8, "more components than the samples can bear")                                                                                       \
-    X(ERROR_CONSTANT, 9, "a column is constant, so its information is undefined")                                                                                      \
-    X(ERROR_COLLINEAR, 10, "a column is a linear function of the others, so mutual information is infinite or undefined")                                              \
-    X(ERROR_NOT_POSITIVE_DEFINITE, 11, "a covariance matrix is not positive definite")                                                                                 \
-    X(ERROR_COLUMNS, 12, "column numbers must be distinct and within the mixture's dimension")                                                                         \
-    X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library")                                                                        \
+#define FGM_STATUS_LIST(X) \
+    X(OK, 0, "success") \
+    X(ERROR_MEMORY, 1, "out of memory") \
+    X(ERROR_CANCELLED, 2, "cancelled by the caller") \
+    X(ERROR_OPTION, 3, "an option has a value that is not allowed") \
+    X(ERROR_DIMENSION, 4, "the number of variables must be at least 1 and at most 64 in total") \
+    X(ERROR_NOT_FINITE, 5, "the data contain NaN or infinity") \
+    X(ERROR_WEIGHTS, 6, "weights must be finite, nonnegative and not all zero") \
+    X(ERROR_TOO_FEW_SAMPLES, 7, "too few samples for the number of variables") \
+    X(ERROR_TOO_MANY_COMPONENTS, 8, "more components than the samples can bear") \
+    X(ERROR_CONSTANT, 9, "a column is constant, so its information is undefined") \
+    X(ERROR_COLLINEAR, 10, "a column is a linear function of the others, so mutual information is infinite or undefined") \
+    X(ERROR_NOT_POSITIVE_DEFINITE, 11, "a covariance matrix is not positive definite") \
+    X(ERROR_COLUMNS, 12, "column numbers must be distinct and within the mixture's dimension") \
+    X(ERROR_VERSION, 13, "a structure's size field does not match this version of the library") \
     X(ERROR_ONE_CLASS, 14, "a discrete variable has one label only, so its information is zero or undefined") \
     X(ERROR_LABELS, 15, "labels must be at least 0 and below n_classes") \
     X(ERROR_TOO_MANY_CLASSES, 16, "as many classes as samples, so nothing can be learned about any of them") \
@@ -52,17 +101,18 @@ typedef enum fgm_status {
 #undef FGM_STATUS_ENUM
 } fgm_status;
 
-/* Text of an error code; never NULL. */
-const char *fgm_strerror(int status);
+/* Text of an error code; never NULL, never to be freed. Allocates nothing. */
+FGM_FUNCTION(const char *, fgm_strerror, (int status));
 
-/* Library version, "major.minor.patch". */
-const char *fgm_version(void);
+/* Version of the library, "major.minor.patch"; FGM_VERSION is the header's. Allocates nothing. */
+FGM_FUNCTION(const char *, fgm_version, (void));
 
-/* CPU tier in use: "baseline", "v3" or "v4" (x86-64 levels), "portable" elsewhere. FASTGMMMI_CPU in the environment can force one. */
-const char *fgm_cpu_tier(void);
+/* CPU tier in use: "baseline", "v3" or "v4" (x86-64 levels), "portable" elsewhere. FASTGMMMI_CPU in the environment can force one. Allocates
+ * nothing. */
+FGM_FUNCTION(const char *, fgm_cpu_tier, (void));
 
-/* Force a tier by name (for tests; not while another thread computes). FGM_ERROR_OPTION where this machine cannot run it. */
-int fgm_set_cpu_tier(const char *tier);
+/* Force a tier by name (for tests; not while another thread computes). FGM_ERROR_OPTION where this machine cannot run it. Allocates nothing. */
+FGM_FUNCTION(int, fgm_set_cpu_tier, (const char *tier));
 
 typedef enum fgm_criterion { FGM_CRITERION_CV = 0, FGM_CRITERION_AIC = 1, FGM_CRITERION_BIC = 2 } fgm_criterion;
 
@@ -133,84 +183,129 @@ typedef struct fgm_options {
     int32_t error;               /* fgm_error */
 } fgm_options;
 
-/* Defaults. Call first, then change fields. */
-void fgm_options_init(fgm_options *options);
+/* Fills the first size bytes of options with the defaults, size included. Allocates nothing. */
+FGM_FUNCTION(void, fgm_options_defaults, (fgm_options *options, size_t size));
+
+/* Defaults. Call first, then change fields. The size is that of the caller's header, whatever the library has appended since. */
+static inline void fgm_options_init(fgm_options *options) { fgm_options_defaults(options, sizeof *options); }
 
 /* ---- Mixtures: weights (K), means (K, d), covariances (K, d, d) ----------------------------------------------------------- */
 
-/* Natural logarithm of the density at each row of X. */
-int fgm_log_density(int32_t n_components, int32_t d,
-                    const double *weights,     /* (K) */
-                    const double *means,       /* (K, d) */
-                    const double *covariances, /* (K, d, d) */
-                    const double *X,           /* (n, d) */
-                    int64_t n,
-                    double *out);              /* (n) */
+/* Natural logarithm of the density at each row of X; NaN where the row holds one. Errors: those of a mixture. */
+FGM_FUNCTION(int, fgm_log_density, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out));             /* (n) */
 
-/* Probability of each component at each row of X. */
-int fgm_responsibilities(int32_t n_components, int32_t d,
-                         const double *weights,     /* (K) */
-                         const double *means,       /* (K, d) */
-                         const double *covariances, /* (K, d, d) */
-                         const double *X,           /* (n, d) */
-                         int64_t n,
-                         double *out);              /* (n, K) */
+/* Probability of each component at each row of X: rows add up to 1, and are NaN where that of X holds one. Errors: those of a mixture. */
+FGM_FUNCTION(int, fgm_responsibilities, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out));             /* (n, K) */
 
-/* n draws. */
-int fgm_sample(int32_t n_components, int32_t d,
-               const double *weights,     /* (K) */
-               const double *means,       /* (K, d) */
-               const double *covariances, /* (K, d, d) */
-               uint64_t seed, int64_t n,
-               double *X);                /* (n, d) */
+/* The same two in work memory of the caller's, which need not be aligned or cleared: they allocate nothing. The rest of the library works on memory
+ * whose size depends on the data, and takes it from malloc. */
+FGM_FUNCTION(int, fgm_log_density_in, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out,               /* (n) */
+             double *work));            /* (fgm_density_work_size(K, d)) */
+FGM_FUNCTION(int, fgm_responsibilities_in, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const double *X,           /* (n, d) */
+             int64_t n,
+             double *out,               /* (n, K) */
+             double *work));            /* (fgm_density_work_size(K, d)) */
 
-/* The mixture of some of the columns, in the order given. The number of components and the weights stay. */
-int fgm_marginal(int32_t n_components, int32_t d,
-                 const double *means,           /* (K, d) */
-                 const double *covariances,     /* (K, d, d) */
-                 const int32_t *columns, int32_t n_columns,
-                 double *out_means,             /* (K, n_columns) */
-                 double *out_covariances);      /* (K, n_columns, n_columns) */
+/* Doubles of that work memory, for any n; 0 where n_components or d is not allowed. Allocates nothing. */
+FGM_FUNCTION(size_t, fgm_density_work_size, (int32_t n_components, int32_t d));
 
-/* The mixture of the other columns (in their order) where the given columns have the given values. */
-int fgm_conditional(int32_t n_components, int32_t d,
-                    const double *weights,      /* (K) */
-                    const double *means,        /* (K, d) */
-                    const double *covariances,  /* (K, d, d) */
-                    const int32_t *columns, int32_t n_columns,
-                    const double *values,       /* (n_columns) */
-                    double *out_weights,        /* (K) */
-                    double *out_means,          /* (K, d - n_columns) */
-                    double *out_covariances);   /* (K, d - n_columns, d - n_columns) */
+/* n independent draws; row i depends on the mixture, the seed and i alone. Errors: those of a mixture. */
+FGM_FUNCTION(int, fgm_sample, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             uint64_t seed, int64_t n,
+             double *X));               /* (n, d) */
 
-/* Differential entropy. tol is the error aimed at; the estimate of the error made comes back in *error. seed matters above dimension 3. */
-int fgm_entropy(int32_t n_components, int32_t d,
-                const double *weights,     /* (K) */
-                const double *means,       /* (K, d) */
-                const double *covariances, /* (K, d, d) */
-                double tol, uint64_t seed, double *entropy, double *error);
+/* The mixture of some of the columns, in the order given. The number of components and the weights stay. Errors: FGM_ERROR_DIMENSION,
+ * FGM_ERROR_OPTION (n_components), FGM_ERROR_COLUMNS. Allocates nothing. */
+FGM_FUNCTION(int, fgm_marginal, (int32_t n_components, int32_t d,
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const int32_t *columns, int32_t n_columns,
+             double *out_means,         /* (K, n_columns) */
+             double *out_covariances)); /* (K, n_columns, n_columns) */
 
-/* Mutual information between two sets of columns, given a third, which may be empty (n_given = 0). Never below zero. */
-int fgm_mixture_mutual_information(int32_t n_components, int32_t d,
-                                   const double *weights,     /* (K) */
-                                   const double *means,       /* (K, d) */
-                                   const double *covariances, /* (K, d, d) */
-                                   const int32_t *x_columns, int32_t n_x,
-                                   const int32_t *y_columns, int32_t n_y,
-                                   const int32_t *given_columns, int32_t n_given,
-                                   double tol, uint64_t seed, double *value, double *error);
+/* The mixture of the other columns (in their order) where the given columns have the given values. Errors: those of a mixture; FGM_ERROR_COLUMNS,
+ * also where no column is left; FGM_ERROR_NOT_FINITE where the values are not finite, or so far out that their density is zero even in
+ * logarithms. Allocates nothing. */
+FGM_FUNCTION(int, fgm_conditional, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const int32_t *columns, int32_t n_columns,
+             const double *values,      /* (n_columns) */
+             double *out_weights,       /* (K) */
+             double *out_means,         /* (K, d - n_columns) */
+             double *out_covariances)); /* (K, d - n_columns, d - n_columns) */
 
-/* Kullback-Leibler divergence KL(p || q) of two mixtures over the same variables. Never below zero. */
-int fgm_kl_divergence(int32_t d,
-                      int32_t n_components_p,
-                      const double *weights_p,     /* (K_p) */
-                      const double *means_p,       /* (K_p, d) */
-                      const double *covariances_p, /* (K_p, d, d) */
-                      int32_t n_components_q,
-                      const double *weights_q,     /* (K_q) */
-                      const double *means_q,       /* (K_q, d) */
-                      const double *covariances_q, /* (K_q, d, d) */
-                      double tol, uint64_t seed, double *value, double *error);
+/* Differential entropy, nats. tol > 0 is the error aimed at, nats; the estimate of the error made comes back in *error. seed matters above
+ * dimension 3. Errors: those of a mixture, FGM_ERROR_OPTION (tol). */
+FGM_FUNCTION(int, fgm_entropy, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             double tol, uint64_t seed, double *entropy, double *error));
+
+/* Mutual information between two sets of columns, given a third, which may be empty (n_given = 0, given_columns NULL), nats. Never below zero.
+ * tol, seed and *error as in fgm_entropy. Errors: those of a mixture, FGM_ERROR_OPTION (tol), FGM_ERROR_COLUMNS. */
+FGM_FUNCTION(int, fgm_mixture_mutual_information, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             const int32_t *x_columns, int32_t n_x,
+             const int32_t *y_columns, int32_t n_y,
+             const int32_t *given_columns, int32_t n_given,
+             double tol, uint64_t seed, double *value, double *error));
+
+/* Kullback-Leibler divergence KL(p || q) of two mixtures over the same variables, nats. Never below zero. tol, seed and *error as in fgm_entropy.
+ * Errors: those of a mixture, FGM_ERROR_OPTION (tol). */
+FGM_FUNCTION(int, fgm_kl_divergence, (int32_t d,
+             int32_t n_components_p,
+             const double *weights_p,     /* (K_p) */
+             const double *means_p,       /* (K_p, d) */
+             const double *covariances_p, /* (K_p, d, d) */
+             int32_t n_components_q,
+             const double *weights_q,     /* (K_q) */
+             const double *means_q,       /* (K_q, d) */
+             const double *covariances_q, /* (K_q, d, d) */
+             double tol, uint64_t seed, double *value, double *error));
+
+/* A function to be averaged: writes its value at each point. Nonzero, a status, ends the call that called it. */
+typedef int (*fgm_function)(void *function_data, const double *points /* (n, d) */, int64_t n, double *values /* (n) */);
+
+/* Expectation of any function under the mixture, over nodes that the mixture, the seed and the function's values decide. tol is the error aimed at,
+ * relative to the expectation of |f|; the estimate of the error made comes back in *error. The function is called on the calling thread.
+ * Errors: those of a mixture; FGM_ERROR_OPTION (tol); FGM_ERROR_NOT_FINITE where a value is NaN or infinite; what the function returned. */
+FGM_FUNCTION(int, fgm_expect, (int32_t n_components, int32_t d,
+             const double *weights,     /* (K) */
+             const double *means,       /* (K, d) */
+             const double *covariances, /* (K, d, d) */
+             fgm_function function, void *function_data,
+             double tol, uint64_t seed, double *value, double *error,
+             double *fault));           /* (d): point whose value is not finite; or NULL */
 
 /* ---- Fit ------------------------------------------------------------------------------------------------------------------- */
 
@@ -228,11 +323,13 @@ typedef struct fgm_fit_result {
     double *scores;             /* (max_components): selection score of 1, 2, ... components per sample, larger is better, NaN where not tried */
 } fgm_fit_result;
 
-/* Fit a mixture by weighted maximum likelihood, in the data's own coordinates (standardised inside). */
-int fgm_fit(const double *X,             /* (n, d) */
-            int64_t n, int32_t d,
-            const double *sample_weight, /* (n) or NULL */
-            const fgm_options *options, uint64_t seed, fgm_fit_result *result);
+/* Fit a mixture by weighted maximum likelihood, in the data's own coordinates (standardised inside). Errors: FGM_ERROR_VERSION, FGM_ERROR_OPTION,
+ * FGM_ERROR_DIMENSION, FGM_ERROR_WEIGHTS, FGM_ERROR_TOO_FEW_SAMPLES (fewer than 2 (d + 2)), FGM_ERROR_TOO_MANY_COMPONENTS, FGM_ERROR_NOT_FINITE,
+ * FGM_ERROR_CONSTANT, FGM_ERROR_COLLINEAR; FGM_ERROR_CANCELLED. options->run_tasks may call the library from other threads until this returns. */
+FGM_FUNCTION(int, fgm_fit, (const double *X, /* (n, d) */
+             int64_t n, int32_t d,
+             const double *sample_weight,    /* (n) or NULL */
+             const fgm_options *options, uint64_t seed, fgm_fit_result *result));
 
 /* ---- The whole job ----------------------------------------------------------------------------------------------------------- */
 
@@ -302,82 +399,160 @@ typedef struct fgm_data {
     const int32_t *groups;       /* (n): 0 .. n-1: rows of one group are resampled and folded together; NULL: each row is its own group */
 } fgm_data;
 
-/* The most classes and components that a result can hold, to size its arrays. */
-int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components);
+/* The most classes and components that a result of this job can hold, to size its arrays. Errors: FGM_ERROR_VERSION, FGM_ERROR_TOO_FEW_SAMPLES,
+ * FGM_ERROR_WEIGHTS, FGM_ERROR_LABELS, FGM_ERROR_ONE_CLASS, FGM_ERROR_TOO_MANY_CLASSES. */
+FGM_FUNCTION(int, fgm_result_sizes, (const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components));
 
-/* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by the jackknife. */
-int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result);
+/* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by the
+ * jackknife. Errors: those of fgm_fit and fgm_result_sizes; fault_column and fault_variable of the result say what they are about. */
+FGM_FUNCTION(int, fgm_information, (const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result));
 
-/* Replicates first .. first+count-1 of the same job, given the mixtures fitted to all the data: any range, any process, same bits. */
-int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed,
-                          const int32_t *class_components, /* (n_classes) */
-                          const double *weights,           /* (K) */
-                          const double *means,             /* (K, d) in transformed coordinates */
-                          const double *covariances,       /* (K, d, d) */
-                          int64_t first, int64_t count,
-                          double *bootstrap,               /* (count) */
-                          double *centres);                /* (count) */
+/* Replicates first .. first+count-1 of the same job, given the mixtures fitted to all the data, as fgm_information gave them in its result: any
+ * range, any process, same bits. Errors: those of fgm_information, and those of a mixture. */
+FGM_FUNCTION(int, fgm_information_range, (const fgm_data *data, const fgm_options *options, uint64_t seed,
+             const int32_t *class_components, /* (n_classes) */
+             const double *weights,           /* (K) */
+             const double *means,             /* (K, d) in transformed coordinates */
+             const double *covariances,       /* (K, d, d) */
+             int64_t first, int64_t count,
+             double *bootstrap,               /* (count) */
+             double *centres));               /* (count) */
 
-/* At each row of data in transformed coordinates: log p(x,y|z) / (p(x|z) p(y|z)), -log p(x), or log p(x) / q(x). Labels that the fit has not seen,
- * or that are below 0, have probability 0: -infinity. */
-int fgm_pointwise(const fgm_data *data, int32_t n_classes,
-                  const int32_t *class_labels,         /* (n_classes, 3) */
-                  const double *class_probabilities,   /* (n_classes) */
-                  const int32_t *class_components,     /* (n_classes) */
-                  const double *weights,               /* (K) */
-                  const double *means,                 /* (K, d) */
-                  const double *covariances,           /* (K, d, d) */
-                  double *out);                        /* (n) */
+/* At each row of data in transformed coordinates: log p(x,y|z) / (p(x|z) p(y|z)), -log p(x), or log p(x) / q(x), nats. Labels that the fit has
+ * not seen, or that are below 0, have probability 0: -infinity. The arrays are those of a result. Errors: FGM_ERROR_VERSION, those of a mixture. */
+FGM_FUNCTION(int, fgm_pointwise, (const fgm_data *data, int32_t n_classes,
+             const int32_t *class_labels,       /* (n_classes, 3) */
+             const double *class_probabilities, /* (n_classes) */
+             const int32_t *class_components,   /* (n_classes) */
+             const double *weights,             /* (K) */
+             const double *means,               /* (K, d) */
+             const double *covariances,         /* (K, d, d) */
+             double *out));                     /* (n) */
 
 /* fgm_information of two continuous variables. */
-int fgm_mutual_information(const double *x,             /* (n, dx) */
-                           const double *y,             /* (n, dy) */
-                           int64_t n, int32_t dx, int32_t dy,
-                           const double *sample_weight, /* (n) or NULL */
-                           const fgm_options *options, uint64_t seed, fgm_result *result);
+FGM_FUNCTION(int, fgm_mutual_information, (const double *x, /* (n, dx) */
+             const double *y,                               /* (n, dy) */
+             int64_t n, int32_t dx, int32_t dy,
+             const double *sample_weight,                   /* (n) or NULL */
+             const fgm_options *options, uint64_t seed, fgm_result *result));
 
 /* fgm_information_range of the same. */
-int fgm_bootstrap_range(const double *x,             /* (n, dx) */
-                        const double *y,             /* (n, dy) */
-                        int64_t n, int32_t dx, int32_t dy,
-                        const double *sample_weight, /* (n) or NULL */
-                        const fgm_options *options, uint64_t seed,
-                        int32_t n_components,
-                        const double *weights,       /* (K) */
-                        const double *means,         /* (K, d) in transformed coordinates */
-                        const double *covariances,   /* (K, d, d) */
-                        int64_t first, int64_t count,
-                        double *bootstrap,           /* (count) */
-                        double *centres);            /* (count) */
+FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
+             const double *y,                            /* (n, dy) */
+             int64_t n, int32_t dx, int32_t dy,
+             const double *sample_weight,                /* (n) or NULL */
+             const fgm_options *options, uint64_t seed,
+             int32_t n_components,
+             const double *weights,                      /* (K) */
+             const double *means,                        /* (K, d) in transformed coordinates */
+             const double *covariances,                  /* (K, d, d) */
+             int64_t first, int64_t count,
+             double *bootstrap,                          /* (count) */
+             double *centres));                          /* (count) */
 
 /* value, standard_error and n_failed of result: corrected where that is a number, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with that choice and with the number of
- * components of the full fit: replicates hold 63% of the distinct rows and choose too few, while a fixed number is taken as if it were known. */
-int fgm_finish(const double *bootstrap, /* (n_bootstrap) */
-               const double *centres,   /* (n_bootstrap) */
-               int64_t n_bootstrap, fgm_result *result);
+ * components of the full fit: replicates hold 63% of the distinct rows and choose too few, while a fixed number is taken as if it were known.
+ * Errors: FGM_ERROR_VERSION. Allocates nothing. */
+FGM_FUNCTION(int, fgm_finish, (const double *bootstrap, /* (n_bootstrap) */
+             const double *centres,                     /* (n_bootstrap) */
+             int64_t n_bootstrap, fgm_result *result));
 
 /* ---- Marginal maps ------------------------------------------------------------------------------------------------------------ */
 
-/* Normal scores of one column: the distinct values, sorted, and the score of each (ties share the mean rank). *n_knots is the number of them. */
-int fgm_normal_scores(const double *column,        /* (n) */
-                      int64_t n,
-                      const double *sample_weight, /* (n) or NULL */
-                      double *knots,               /* (n) */
-                      double *scores,              /* (n) */
-                      int64_t *n_knots);
+/* Normal scores of one column: the distinct values, sorted, and the score of each (ties share the mean rank). *n_knots is the number of them.
+ * Errors: FGM_ERROR_TOO_FEW_SAMPLES where n < 1. Values must be finite. */
+FGM_FUNCTION(int, fgm_normal_scores, (const double *column, /* (n) */
+             int64_t n,
+             const double *sample_weight,                   /* (n) or NULL */
+             double *knots,                                 /* (n) */
+             double *scores,                                /* (n) */
+             int64_t *n_knots));
 
-/* The map applied to other values: linear between knots, constant slope of the end pieces outside, so that it stays monotone. */
-int fgm_apply_normal_scores(const double *knots,  /* (n_knots) */
-                            const double *scores, /* (n_knots) */
-                            int64_t n_knots,
-                            const double *values, /* (n) */
-                            int64_t n,
-                            double *out);         /* (n) */
+/* The map applied to other values: linear between knots, constant slope of the end pieces outside, so that it stays monotone. Errors:
+ * FGM_ERROR_CONSTANT where n_knots < 2. Allocates nothing. */
+FGM_FUNCTION(int, fgm_apply_normal_scores, (const double *knots, /* (n_knots) */
+             const double *scores,                               /* (n_knots) */
+             int64_t n_knots,
+             const double *values,                               /* (n) */
+             int64_t n,
+             double *out));                                      /* (n) */
 
-/* exp and log as the kernels compute them (for tests): within 2 ulp; exp is 0 below -708 and infinity above 709. */
-void fgm_exp(const double *in /* (n) */, int64_t n, double *out /* (n) */);
-void fgm_log(const double *in /* (n) */, int64_t n, double *out /* (n) */);
+/* exp and log as the kernels compute them (for tests): within 2 ulp; exp is 0 below -708 and infinity above 709. Allocate nothing. */
+FGM_FUNCTION(void, fgm_exp, (const double *in /* (n) */, int64_t n, double *out /* (n) */));
+FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out /* (n) */));
+
+/* ---- The table of functions ------------------------------------------------------------------------------------------------------ */
+
+/* Every public function, in the order of the table: new ones are appended, and none is moved, changed or taken away without a new FGM_ABI_VERSION. */
+#define FGM_FUNCTIONS(X) \
+    X(fgm_version) \
+    X(fgm_strerror) \
+    X(fgm_cpu_tier) \
+    X(fgm_set_cpu_tier) \
+    X(fgm_options_defaults) \
+    X(fgm_log_density) \
+    X(fgm_responsibilities) \
+    X(fgm_sample) \
+    X(fgm_marginal) \
+    X(fgm_conditional) \
+    X(fgm_entropy) \
+    X(fgm_mixture_mutual_information) \
+    X(fgm_kl_divergence) \
+    X(fgm_fit) \
+    X(fgm_result_sizes) \
+    X(fgm_information) \
+    X(fgm_information_range) \
+    X(fgm_pointwise) \
+    X(fgm_mutual_information) \
+    X(fgm_bootstrap_range) \
+    X(fgm_finish) \
+    X(fgm_normal_scores) \
+    X(fgm_apply_normal_scores) \
+    X(fgm_exp) \
+    X(fgm_log) \
+    X(fgm_density_work_size) \
+    X(fgm_log_density_in) \
+    X(fgm_responsibilities_in) \
+    X(fgm_expect)
+
+/* What the capsule fastgmmmi._core._C_API of the installed package points to. The first three members have their places for ever. */
+typedef struct fgm_api {
+    int32_t abi_version; /* FGM_ABI_VERSION of the library */
+    size_t size;         /* sizeof(fgm_api) of the library */
+#define FGM_API_MEMBER(name) name##_function *name;
+    FGM_FUNCTIONS(FGM_API_MEMBER)
+#undef FGM_API_MEMBER
+} fgm_api;
+
+#ifndef FASTGMMMI_IMPORT
+/* The table of this library; it lives as long as the library is loaded. Allocates nothing. */
+FGM_EXPORT const fgm_api *fgm_get_api(void);
+#else
+/* Points fgm_* of this C file to the core of the installed package. With the GIL; 0, or -1 with an ImportError set that says what to install. */
+static inline int fastgmmmi_import(void) {
+    const fgm_api *api = (const fgm_api *)PyCapsule_Import("fastgmmmi._core._C_API", 0);
+    if (!api) return -1;
+    if (api->abi_version != FGM_ABI_VERSION) {
+        PyErr_Format(PyExc_ImportError,
+                     "this module was compiled with the header of fastgmmmi %s (ABI version %d), but fastgmmmi %s (ABI version %d) is installed: "
+                     "compile the module again, or install fastgmmmi %s",
+                     FGM_VERSION, FGM_ABI_VERSION, api->fgm_version(), (int)api->abi_version, FGM_VERSION);
+        return -1;
+    }
+    if (api->size < sizeof(fgm_api)) {
+        PyErr_Format(PyExc_ImportError,
+                     "this module was compiled with the header of fastgmmmi %s (%zu bytes of functions), but fastgmmmi %s (%zu bytes), which is older, is "
+                     "installed: upgrade with pip install 'fastgmmmi>=%s'",
+                     FGM_VERSION, sizeof(fgm_api), api->fgm_version(), api->size, FGM_VERSION);
+        return -1;
+    }
+#define FGM_IMPORT_FUNCTION(name) name = api->name;
+    FGM_FUNCTIONS(FGM_IMPORT_FUNCTION)
+#undef FGM_IMPORT_FUNCTION
+    return 0;
+}
+#endif
 
 #ifdef __cplusplus
 }

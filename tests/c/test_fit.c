@@ -244,10 +244,11 @@ static void test_rounded_data(void) {
 
 static void test_resolution(void) {
     double rounded[] = {0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 3.0}, distinct[] = {0.0, 0.1, 0.3, 0.7}, constant[] = {2.0, 2.0};
-    check(fgm_resolution(rounded, 8) == 0.5, "resolution of rounded values: %g", fgm_resolution(rounded, 8));
-    check(fgm_resolution(distinct, 4) == 0.0, "no resolution where no value occurs twice");
-    check(fgm_resolution(constant, 2) == 0.0, "no resolution of one value");
-    check(fgm_resolution(rounded, 1) == 0.0, "no resolution of one row");
+    double work[8];
+    check(fgm_resolution(rounded, 8, work) == 0.5, "resolution of rounded values: %g", fgm_resolution(rounded, 8, work));
+    check(fgm_resolution(distinct, 4, work) == 0.0, "no resolution where no value occurs twice");
+    check(fgm_resolution(constant, 2, work) == 0.0, "no resolution of one value");
+    check(fgm_resolution(rounded, 1, work) == 0.0, "no resolution of one row");
 }
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------------------------------------
@@ -288,7 +289,7 @@ static void test_choice(void) {
         int tried = f.result.n_components + options.patience, best = 0;
         bool ok = true;
         for (int k = 0; k < MOST; ++k) {
-            ok &= isnan(f.scores[k]) == (k >= tried);
+            ok &= (isnan(f.scores[k]) != 0) == (k >= tried);
             if (f.scores[k] > f.scores[best]) best = k;
         }
         check(ok, "criterion %d: scores up to %d components and no more", criterion, tried);

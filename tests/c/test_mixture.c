@@ -171,6 +171,34 @@ static void test_responsibilities(void) {
     release_parameters(&p);
 }
 
+/* In work memory of exactly the size asked for, at an odd place and full of NaN, the bits are the same. */
+static void test_work_of_the_caller(void) {
+    for (int d = 1; d <= 8; d += 7) {
+        enum { N = 1100 };
+        parameters p = draw_parameters(5, d, 45);
+        double *X = numbers((size_t)(N * d)), *own = numbers(N * 5), *ours = numbers(N * 5);
+        size_t size = fgm_density_work_size(5, d);
+        double *memory = numbers(size + 1), *work = memory + 1;
+        for (int i = 0; i < N * d; ++i) X[i] = 3.0 * fgm_random_normal(4, (uint64_t)i);
+        X[d] = NAN;
+        for (size_t i = 0; i < size; ++i) work[i] = NAN;
+        check_status(fgm_log_density(5, d, p.weights, p.means, p.covariances, X, N, own), FGM_OK, "log_density");
+        check_status(fgm_log_density_in(5, d, p.weights, p.means, p.covariances, X, N, ours, work), FGM_OK, "log_density in work memory");
+        check(memcmp(own, ours, N * sizeof *own) == 0, "log_density in work memory, d=%d", d);
+        check(isnan(own[1]) && !isnan(own[0]), "the log-density of a row with NaN, and of no other, is NaN, d=%d", d);
+        check_status(fgm_responsibilities(5, d, p.weights, p.means, p.covariances, X, N, own), FGM_OK, "responsibilities");
+        check_status(fgm_responsibilities_in(5, d, p.weights, p.means, p.covariances, X, N, ours, work), FGM_OK, "responsibilities in work memory");
+        check(memcmp(own, ours, N * 5 * sizeof *own) == 0, "responsibilities in work memory, d=%d", d);
+        free(X);
+        free(own);
+        free(ours);
+        free(memory);
+        release_parameters(&p);
+    }
+    check(fgm_density_work_size(0, 2) == 0 && fgm_density_work_size(1, FGM_MAX_DIMENSION + 1) == 0, "no work memory for shapes that are not allowed");
+    check_status(fgm_log_density_in(0, 2, NULL, NULL, NULL, NULL, 0, NULL, NULL), FGM_ERROR_OPTION, "log_density of no component in no memory");
+}
+
 /* p(x) = p(x_c) p(x_a | x_c) at any x, and marginals and conditionals of the core are those. */
 static void test_marginal_and_conditional(void) {
     for (int d = 2; d <= 7; ++d) {
@@ -300,6 +328,7 @@ int main(void) {
     test_normal_quantile();
     test_log_density();
     test_responsibilities();
+    test_work_of_the_caller();
     test_marginal_and_conditional();
     test_sample();
     test_errors();
