@@ -388,8 +388,7 @@ static int find_gradient(delta *state, int class) {
 /* Traces from the rows of one class. */
 static void find_traces(delta *state, int class) {
     fgm_samples rows = fgm_rows(fgm_class_rows(state->prepared, class), 0, state->rows[class]);
-    double values[FGM_NODE_BLOCK],
-        scale = state->divergence ? 1.0 / state->looked_at[class] : state->weight[class] / state->looked_at[class] / state->total;
+    double scale = state->divergence ? 1.0 / state->looked_at[class] : state->weight[class] / state->looked_at[class] / state->total;
     for (int64_t first = 0; first < rows.n; first += FGM_NODE_BLOCK) {
         fgm_samples block = fgm_rows(rows, first, first + FGM_NODE_BLOCK);
         fgm_samples nodes = take_block(state, block);

@@ -104,7 +104,7 @@ def test_classes_can_count_as_equally_probable():
     """In the fit and in every replicate, whatever their numbers of samples, and where one is not drawn at all."""
     x, codes = labelled(900, [0.6, 0.3, 0.1], [0, 2, 4], [1, 0.5, 1])
     variables = (x[:, None], None, 0), (None, codes.astype(np.int32), 3), (None, None, 0)
-    options = {"n_components": 1, "n_bootstrap": 30, "equal_classes": 1}
+    options = {"n_components": 1, "n_bootstrap": 30, "equal_classes": 1, "marginals": _core.MARGINALS["standardize"]}
     found = _core.information(0, variables, None, None, options, 0, 1, None)
     np.testing.assert_allclose(found["class_probabilities"], 1 / 3, rtol=1e-14)
     deviations = np.sqrt(found["covariances"].ravel())

@@ -61,6 +61,7 @@ def test_ranges_give_the_bits_of_the_whole(options):
     x, y = data("skew", 150, 4)
     options = {"n_bootstrap": 12, **options}
     whole = job(x, y, **options)
+    options["marginals"] = whole["marginals"]
     mixture = whole["class_components"], whole["weights"], whole["means"], whole["covariances"]
     for cuts in ([0, 12], [0, 1, 12], [0, 5, 6, 12]):
         parts = [
@@ -69,7 +70,10 @@ def test_ranges_give_the_bits_of_the_whole(options):
         ]
         bootstrap, centres = (np.concatenate(column) for column in zip(*parts, strict=True))
         assert bootstrap.tobytes() == whole["bootstrap"].tobytes()
-        assert _core.finish(bootstrap, centres, whole["plug_in"])[:2] == (whole["value"], whole["standard_error"])
+        assert _core.finish(bootstrap, centres, whole["plug_in"], whole["corrected"])[:2] == (
+            whole["value"],
+            whole["standard_error"],
+        )
 
 
 def test_seeds_differ():
@@ -85,7 +89,7 @@ from fastgmmmi import _core
 x, noise = np.random.default_rng(1).normal(size=(2, 200))
 x, y = (np.ascontiguousarray(column[:, None]) for column in (x, x**2 + 0.3 * noise))
 sides = (x, None, 0), (y, None, 0), (None, None, 0)
-print(_core.information(0, sides, None, {"n_bootstrap": 12}, 3, 2, None)["value"].hex())
+print(_core.information(0, sides, None, None, {"n_bootstrap": 12}, 3, 2, None)["value"].hex())
 """
     shown = [
         subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout

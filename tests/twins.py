@@ -12,8 +12,8 @@ from fastgmmmi import _core
 
 
 def pair(x, y, weights=None):
-    """Two continuous variables as the core takes them: quantity, variables and weights."""
-    return _core.QUANTITIES["information"], ((x, None, 0), (y, None, 0), (None, None, 0)), weights
+    """Two continuous variables as the core takes them: quantity, variables, weights and groups."""
+    return _core.QUANTITIES["information"], ((x, None, 0), (y, None, 0), (None, None, 0)), weights, None
 
 
 # ---- instructions of the processor -----------------------------------------------------------------------------------

@@ -59,6 +59,7 @@ static fgm_options small_options(void) {
     fgm_options options;
     fgm_options_init(&options);
     options.max_components = MOST;
+    options.marginals = FGM_MARGINALS_STANDARDIZE;
     options.n_bootstrap = REPLICATES;
     options.reselect = 1;
     return options;
@@ -101,6 +102,36 @@ static int information_of_normal_scores(void) {
     options.marginals = FGM_MARGINALS_GAUSSIANIZE;
     options.reselect = 0;
     return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .y = {columns[2], NULL, 1, 0}}, options);
+}
+
+static int information_under_the_better_map(void) {
+    fgm_options options = small_options();
+    options.marginals = FGM_MARGINALS_AUTO;
+    options.n_components = MOST; /* one alone would need no other map */
+    options.n_bootstrap = 0;
+    options.n_folds = 2;
+    return estimate((fgm_data){.x = {columns[0], NULL, 1, 0}, .y = {columns[2], NULL, 1, 0}}, options);
+}
+
+static int information_over_the_data_in_groups(void) {
+    fgm_options options = small_options();
+    options.integral = FGM_INTEGRAL_DATA;
+    options.n_folds = 2;
+    return estimate((fgm_data){.x = {columns[0], NULL, 1, 0}, .y = {NULL, two_labels, 0, 2}, .groups = six_labels}, options);
+}
+
+static int information_by_delta(void) {
+    fgm_options options = small_options();
+    options.error = FGM_ERROR_BY_DELTA;
+    options.n_components = MOST;
+    return estimate((fgm_data){.x = {columns[0], NULL, 1, 0}, .y = {NULL, two_labels, 0, 2}}, options);
+}
+
+static int divergence_by_delta(void) {
+    fgm_options options = small_options();
+    options.error = FGM_ERROR_BY_DELTA;
+    options.n_components = MOST;
+    return estimate((fgm_data){.x = {columns[0], NULL, 1, 0}, .y = {NULL, halves, 0, 2}, .quantity = FGM_QUANTITY_DIVERGENCE}, options);
 }
 
 static int information_with_labels_given_numbers(void) {
@@ -283,6 +314,10 @@ int main(void) {
     }
     RUN_OUT(information_of_two_columns);
     RUN_OUT(information_of_normal_scores);
+    RUN_OUT(information_under_the_better_map);
+    RUN_OUT(information_over_the_data_in_groups);
+    RUN_OUT(information_by_delta);
+    RUN_OUT(divergence_by_delta);
     RUN_OUT(information_with_labels_given_numbers);
     RUN_OUT(information_given_many_labels);
     RUN_OUT(information_of_labels);
