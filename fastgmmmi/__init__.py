@@ -12,6 +12,7 @@ except ModuleNotFoundError as error:
 from .errors import ConvergenceWarning, DegenerateDataError, NotFittedError
 from .features import mutual_info_classif, mutual_info_regression
 from .files import get_include
+from .independence import IndependenceTest, independence_test
 from .information import entropy, kl_divergence, mutual_information
 from .matrix import MIMatrix, mutual_information_matrix
 from .mixture import GaussianMixture
@@ -24,6 +25,7 @@ __all__ = [
     "ConvergenceWarning",
     "DegenerateDataError",
     "GaussianMixture",
+    "IndependenceTest",
     "MIMatrix",
     "MIResult",
     "NotFittedError",
@@ -31,6 +33,7 @@ __all__ = [
     "cpu_tier",
     "entropy",
     "get_include",
+    "independence_test",
     "kl_divergence",
     "mutual_info_classif",
     "mutual_info_regression",

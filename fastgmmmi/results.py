@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from inspect import Signature
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from .inputs import Floats, Integers, Samples, Variable
+
+    Coded: TypeAlias = tuple[Floats | None, Integers | None, int]  # values (n, d), labels (n,)
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2), "bans": 1 / math.log(10)}
 _INTERVALS = ("bca", "percentile", "basic", "normal")
@@ -308,13 +310,19 @@ class MIResult:
             if len(other.values) != len(variables[0].values):
                 rows = count(len(other.values), "row")
                 raise ValueError(f"{other.argument} has {rows} but x has {len(variables[0].values)}")
-        mapped = self._mapped(variables)
-        arrays: list[Any] = [
+        return self._evaluate(self._coded(variables))
+
+    def _coded(self, variables: Sequence[Variable]) -> list[Coded]:
+        """Give each variable as the core takes it, in the coordinates of the model."""
+        return [
             (values if values.shape[1] else None, recoded(each, side.labels or ()).codes, 0)
-            for values, each, side in zip(mapped, variables, self._sides, strict=False)
+            for values, each, side in zip(self._mapped(variables), variables, self._sides, strict=False)
         ]
+
+    def _evaluate(self, arrays: list[Coded]) -> Floats:
+        """Give what the estimate is the mean of, at rows in the coordinates of the model."""
         if self._is_divergence:
-            arrays.append((None, np.zeros(len(mapped[0]), np.int32), 2))
+            arrays = [*arrays, (None, np.zeros(len(arrays[0][0]), np.int32), 2)]  # type: ignore[arg-type]
         x_arrays, y_arrays, given_arrays = (*arrays, ABSENT, ABSENT)[:3]
         quantity = _core.QUANTITIES[self.quantity.removeprefix("paired ")]
         values = _core.pointwise(quantity, (x_arrays, y_arrays, given_arrays), *self._classes, *self._parameters)

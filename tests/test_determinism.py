@@ -29,7 +29,7 @@ def job(x, y, threads=1, seed=3, **options):
 
 
 def bits(result):
-    return {name: value.tobytes() if isinstance(value, np.ndarray) else value for name, value in result.items()}
+    return {name: np.asarray(value).tobytes() for name, value in result.items()}
 
 
 # ---- threads and ranges ----------------------------------------------------------------------------------------------
