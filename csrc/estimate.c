@@ -132,7 +132,7 @@ int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstr
         if (!isnan(bootstrap[i])) square += difference * difference;
     }
     result->n_failed = (int32_t)(n_bootstrap - n);
-    result->value = n_bootstrap == 0 ? result->plug_in : isnan(result->corrected) ? 2.0 * result->plug_in - centre / (double)n : result->corrected;
+    result->value = n_bootstrap == 0 ? result->plug_in : result->is_corrected ? result->corrected : 2.0 * result->plug_in - centre / (double)n;
     result->standard_error = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
     return FGM_OK;
 }
@@ -272,9 +272,10 @@ static int correct(const class_fits *fits, const fgm_moments *moments, fgm_resul
         result->corrected = result->plug_in - bias;
     } else if (options->error == FGM_ERROR_BY_DELTA) {
         FGM_TRY(fgm_find_delta(prepared, &fits->model, n, &variance, &bias));
-        if (isnan(result->corrected)) result->corrected = result->plug_in - bias;
+        if (!result->is_corrected) result->corrected = result->plug_in - bias;
     }
     if (options->error == FGM_ERROR_BY_DELTA) result->standard_error = sqrt(variance);
+    result->is_corrected |= is_table(prepared) || options->error == FGM_ERROR_BY_DELTA;
     return FGM_OK;
 }
 
@@ -287,12 +288,14 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
     FGM_TRY(fgm_find_moments(&fits->model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
     result->acceleration = moments.acceleration;
     result->smaller_entropy = result->corrected = result->standard_error = NAN;
+    result->is_corrected = 0;
     result->marginals = options->marginals == FGM_MARGINALS_AUTO ? FGM_MARGINALS_STANDARDIZE : options->marginals;
     if (options->integral == FGM_INTEGRAL_DATA && !is_table(prepared)) {
         double volume = log_volume(prepared), k = options->n_folds;
         FGM_TRY(fgm_cross_fit(prepared, &fits->model, &result->plug_in, NULL));
         result->plug_in += volume;
         result->corrected = (k * (moments.mean + volume) + (k - 1.0) * result->plug_in) / (2.0 * k - 1.0); /* see cross_fit.c */
+        result->is_corrected = 1;
         result->integration_error = 0.0;
     } else {
         double tol = integration_tol(options, prepared->d, moments.deviation, prepared->n);

@@ -532,6 +532,7 @@ def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double co
     cdef fgm_result result
     result.plug_in = plug_in
     result.corrected = corrected
+    result.is_corrected = corrected == corrected
     check(fgm_finish(address(bootstrap), address(centres), bootstrap.shape[0], &result))
     return result.value, result.standard_error, result.n_failed
 

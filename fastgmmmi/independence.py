@@ -81,12 +81,16 @@ def independence_test(
 
     Parameters
     ----------
-    x, y, given, discrete : array_like and so on
+    x, y, given : array_like, (n, d) or (n,)
         As in `mutual_information`.
     n_permutations : int
         Permutations; no p-value can be below ``1 / (n_permutations + 1)``.
-    n_components, max_components, criterion, init, n_folds, n_inits, patience, marginals, tol, reg_covar, max_iter
-        Of the fits, as in `mutual_information`.
+    discrete : {"x", "y", "both", "neither"} or collection of str, optional
+        As in `mutual_information`.
+    n_components, max_components, criterion, init, n_folds, n_inits, patience : optional
+        Selection of the number of components, as in `mutual_information`.
+    marginals, tol, reg_covar, max_iter : optional
+        Maps of the columns and the fits, as in `mutual_information`.
     missing : {"raise", "drop"}
         What to do with rows that hold NaN in any argument.
     rng : int, numpy.random.SeedSequence or numpy.random.Generator, optional

@@ -73,7 +73,7 @@ cdef extern from "fastgmmmi.h" nogil:
         double *scale
         double *resolution
         double smaller_entropy
-        int32_t n_classes, n_small_classes, fault_variable
+        int32_t n_classes, n_small_classes, fault_variable, is_corrected
         int32_t *class_labels
         double *class_probabilities
         int32_t *class_components

@@ -366,11 +366,11 @@ typedef struct fgm_result {
     int32_t n_classes;          /* 1 where no variable is discrete */
     int32_t n_small_classes;    /* classes of fewer than 2 (d + 2) rows, which share one covariance */
     int32_t fault_variable;     /* 0 x, 1 y, 2 given: variable whose labels an error is about, or -1 */
-    int32_t reserved_2;
+    int32_t is_corrected;       /* 1: the bias is not learned from replicates, and corrected is the value without it */
     int32_t *class_labels;      /* (n_classes, 3): labels of x, y and given; 0 where a variable has none */
     double *class_probabilities; /* (n_classes) */
     int32_t *class_components;  /* (n_classes) */
-    double corrected;           /* value where its bias is not learned from replicates: tables, integrals over the data, FGM_ERROR_BY_DELTA; else NaN */
+    double corrected;           /* for tables, integrals over the data and FGM_ERROR_BY_DELTA */
 } fgm_result;
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
@@ -450,7 +450,7 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
              double *bootstrap,                          /* (count) */
              double *centres));                          /* (count) */
 
-/* value, standard_error and n_failed of result: corrected where that is a number, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
+/* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with that choice and with the number of
  * components of the full fit: replicates hold 63% of the distinct rows and choose too few, while a fixed number is taken as if it were known.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */

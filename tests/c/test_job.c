@@ -10,6 +10,7 @@
 static fgm_options small_options(void) {
     fgm_options options;
     fgm_options_init(&options);
+    options.marginals = FGM_MARGINALS_STANDARDIZE;
     options.max_components = MOST;
     options.n_bootstrap = REPLICATES;
     return options;
@@ -336,7 +337,11 @@ static void test_bad_options(void) {
     REFUSED(init_scale, -1.0);
     REFUSED(init_scale, NAN);
     REFUSED(marginals, -1);
-    REFUSED(marginals, 3);
+    REFUSED(marginals, 4);
+    REFUSED(integral, 2);
+    REFUSED(integral, -1);
+    REFUSED(error, 2);
+    REFUSED(error, -1);
     REFUSED(n_bootstrap, -1);
     REFUSED(reselect, 2);
     REFUSED(reselect, -2);
