@@ -1,6 +1,6 @@
 """Tasks of known information in the manner of the BMI benchmark (Czyż et al. 2023).
 
-Gaussian and Student-t variables of one to 25 dimensions a side, seen through invertible maps, and uniform noise;
+Gaussian and Student-t variables of one to five dimensions a side, seen through invertible maps, and uniform noise;
 written from the descriptions of the paper.
 """
 
@@ -166,13 +166,3 @@ def tasks() -> list[Task]:
             through(f"spiral {size} two pairs", sparse(d, d), d, (spiral, same)),
         ]
     return found
-
-
-def large_tasks() -> list[Task]:
-    """25 + 25 dimensions."""
-    return [
-        through("normal 25 x 25 dense", dense(25, 25), 25),
-        through("normal 25 x 25 two pairs", sparse(25, 25), 25),
-        through("half-cube 25 x 25 two pairs", sparse(25, 25), 25, (half_cube, half_cube)),
-        through("Student-t 25 x 25 (dof 3)", np.eye(50), 25, freedom=3),
-    ]
