@@ -515,7 +515,8 @@ void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_setting
     *settings = prepared->settings;
     set_tolerances(settings, rows.n);
     /* The more classes there are, the more of them would take a component too many, whose biases add up. */
-    if (!fgm_is_divergence(&prepared->layout)) settings->least_evidence = log((double)prepared->classes.n);
+    bool has_rule = settings->options->least_gain > 0.0; /* of the caller's */
+    if (!has_rule && !fgm_is_divergence(&prepared->layout)) settings->least_evidence = log((double)prepared->classes.n);
     if (prepared->classes.n > 1) find_center(rows, center); /* the mean of all rows is 0 already */
     memset(settings->prior, 0, (size_t)triangle * sizeof *settings->prior);
     double total = add_products(rows, center, settings->prior);

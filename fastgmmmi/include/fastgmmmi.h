@@ -177,7 +177,8 @@ typedef struct fgm_options {
     void *runner_data;           /* first argument of run_tasks */
     fgm_poll poll;               /* NULL: none */
     void *poll_data;             /* first argument of poll */
-    double least_gain;           /* least improvement that counts in the choice of the number of components: nats per sample, of AIC and BIC their units */
+    double least_gain;           /* least improvement that counts in the choice of the number of components: nats per sample, of AIC and BIC their units;
+                                  * 0: any, but for log C nats in all where there are C classes */
     double least_variance;       /* smallest variance of a component in the data's own units squared, beside reg_covar; 0: none */
     int32_t integral;            /* fgm_integral */
     int32_t error;               /* fgm_error */
