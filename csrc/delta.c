@@ -328,8 +328,9 @@ static normal_points choose_points(int d) {
 static double place_point(const normal_points *points, int index, double *z /* (d) */) {
     double weight = 1.0;
     if (points->d > 3) {
-        for (int j = 0; j < points->d; ++j) { /* the shift keeps points from the ends of the range */
-            z[j] = fgm_normal_quantile(fgm_lattice_coordinate(fgm_mirror_bits((uint64_t)index), j, UINT64_MAX / LATTICE_POINTS / 2));
+        for (int j = 0; j < points->d; ++j) {
+            uint64_t shift = fgm_stream(0, FGM_STREAM_INTEGRAL, (uint64_t)j);
+            z[j] = fgm_normal_quantile(fgm_lattice_coordinate(fgm_mirror_bits((uint64_t)index), j, shift));
         }
         return 1.0 / LATTICE_POINTS;
     }

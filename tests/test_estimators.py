@@ -150,6 +150,14 @@ def test_delta_of_a_gaussian(rho):
     assert r.to_dict()["confidence_interval"] == [low, high]
 
 
+def test_delta_in_six_dimensions():
+    """Where the gradient is taken over a lattice of points: the influence on a Gaussian's information is the log ratio."""
+    rng = np.random.default_rng(7)
+    X = rng.normal(size=(2000, 6)) @ (np.eye(6) + 0.4 * rng.normal(size=(6, 6)))
+    r = fg.mutual_information(X[:, :3], X[:, 3:], error="delta", n_components=1, marginals="standardize", rng=0)
+    assert r.standard_error == pytest.approx(r.pointwise().std() / math.sqrt(2000), rel=0.15)
+
+
 def test_delta_is_the_derivative_by_weights(mixed):
     """Refits with one row a little heavier, each: the influence as it is defined."""
     options = {"n_components": 2, "n_bootstrap": 0, "marginals": "none", "integration_tol": 1e-9, "rng": 0}
