@@ -151,7 +151,7 @@ def test_delta_of_a_gaussian(rho):
 
 
 def test_delta_in_six_dimensions():
-    """Where the gradient is taken over a lattice of points: the influence on a Gaussian's information is the log ratio."""
+    """Where the gradient is taken over a lattice of points: of a Gaussian the influence is the log ratio."""
     rng = np.random.default_rng(7)
     X = rng.normal(size=(2000, 6)) @ (np.eye(6) + 0.4 * rng.normal(size=(6, 6)))
     r = fg.mutual_information(X[:, :3], X[:, 3:], error="delta", n_components=1, marginals="standardize", rng=0)
