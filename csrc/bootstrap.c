@@ -179,6 +179,7 @@ typedef struct replicate_fit {
     fgm_monitor *monitor;
     double *within; /* (d(d+1)/2) covariance within classes of the rows drawn */
     fgm_model model;
+    double student_information; /* where columns are scores of Student's t */
 } replicate_fit;
 
 static int fit_drawn_class(replicate_fit *fit, int class) {
@@ -199,8 +200,18 @@ static int fit_drawn_class(replicate_fit *fit, int class) {
     return FGM_OK;
 }
 
+static int fit_student(replicate_fit *fit) {
+    const fgm_prepared *prepared = fit->bootstrap->prepared;
+    fgm_student student = {0};
+    FGM_TRY(fgm_student_fit(fit->samples, &prepared->student, &student));
+    int status = fgm_student_information(&student, &prepared->layout, &fit->student_information);
+    fgm_student_release(&student);
+    return status;
+}
+
 static int fit_drawn(replicate_fit *fit) {
     const fgm_prepared *prepared = fit->bootstrap->prepared;
+    if (prepared->student.freedom > 0.0) return fit_student(fit);
     FGM_TRY(fgm_model_allocate(&fit->model, prepared->classes.n, prepared->d, prepared->classes.labels));
     fgm_model_set_probabilities(&fit->model, fit->samples, fit->drawn->first, prepared->settings.options->equal_classes);
     fit->within = fgm_allocate(FGM_TRIANGLE((size_t)prepared->d));
@@ -233,6 +244,10 @@ static int fix_numbers(replicate_fit *fit, bool *changed) {
 static int integrate(const replicate_fit *fit, double *value) {
     const fgm_bootstrap *bootstrap = fit->bootstrap;
     double error;
+    if (bootstrap->prepared->student.freedom > 0.0) {
+        *value = fit->student_information;
+        return FGM_OK;
+    }
     if (bootstrap->options->integral == FGM_INTEGRAL_DATA) {
         fgm_moments moments;
         FGM_TRY(fgm_find_moments(&fit->model, &bootstrap->prepared->layout, fit->samples, fit->drawn->first, &moments));
@@ -302,7 +317,7 @@ int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fg
     volatile int64_t nothing_done = 0;
     fgm_monitor monitor = fgm_monitor_start(prepared->settings.options, &nothing_done, prepared->settings.options->n_bootstrap, 1);
     for (int c = 0; model->d > 0 && c < model->n_classes; ++c) {
-        if (model->mixtures[c].n_components < 2) continue;
+        if (model->mixtures[c].n_components < 2 || prepared->student.freedom > 0.0) continue;
         fgm_training training = fgm_training_of(fgm_class_rows(prepared, c));
         fgm_fitter *fitter;
         FGM_TRY(fgm_fitter_create(&fitter, model->mixtures[c].n_components, model->d));

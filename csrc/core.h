@@ -323,6 +323,29 @@ void fgm_model_release(fgm_model *model);
 /* Share of the total weight of each class, whose rows are first[c] .. first[c+1]-1; where equal, the same for all that have any. */
 void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const int64_t *first /* (n_classes + 1) */, bool equal);
 
+/* ---- Student's t ------------------------------------------------------------------------------------------------------------- */
+
+/* A t distribution about the origin. */
+typedef struct fgm_student {
+    double freedom;         /* degrees of freedom; 0: there is no such fit */
+    fgm_mixture dispersion; /* one component */
+    double log_likelihood;  /* of the copula, mean per row */
+    double slope;           /* for fits nearby, see student.c */
+} fgm_student;
+
+/* Both degrees of freedom and dispersion, to normal scores. start: a fit nearby, or NULL. Allocates, unless it fails. */
+int fgm_student_fit(fgm_samples scores, const fgm_student *start, fgm_student *student);
+
+/* The dispersion only, to columns with t marginals of start's degrees of freedom. */
+int fgm_student_fit_dispersion(fgm_samples columns, const fgm_student *start, fgm_student *student);
+void fgm_student_release(fgm_student *student);
+
+/* In closed form. */
+int fgm_student_information(const fgm_student *student, const fgm_layout *layout, double *information);
+
+/* A mixture of at most so many Gaussians about the origin that is, nearly, the same distribution. Allocates. */
+int fgm_student_mixture(const fgm_student *student, int most, fgm_mixture *mixture);
+
 /* ---- data in, transformed ---------------------------------------------------------------------------------------------------- */
 
 /* Rows class by class, in random order inside a class, transformed, ready to be fitted. Columns are in an order of their own, layout.columns, which
@@ -338,6 +361,7 @@ typedef struct fgm_prepared {
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
     double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
+    fgm_student student;    /* the fit to all rows, whose scores the columns are, where that is the map */
 } fgm_prepared;
 
 /* Checks, shuffles and transforms. */

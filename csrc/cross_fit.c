@@ -55,6 +55,18 @@ static int fit_small(const fgm_prepared *prepared, const fgm_training *training,
     return status;
 }
 
+static int fit_student(const fgm_prepared *prepared, const fgm_training *training, fgm_mixture *mixture) {
+    fgm_samples rows;
+    fgm_student student = {0};
+    double *memory;
+    FGM_TRY(gather(training, &rows, &memory));
+    int status = fgm_student_fit_dispersion(rows, &prepared->student, &student);
+    if (status == FGM_OK) status = fgm_student_mixture(&student, prepared->settings.options->max_components, mixture);
+    fgm_student_release(&student);
+    fgm_release(memory);
+    return status;
+}
+
 /* One class without the rows first .. last-1 of it. */
 static int fit_class_without(const cross_fit *state, int class, int64_t first, int64_t last, const double *within, fgm_monitor *monitor,
                              fgm_mixture *mixture) {
@@ -62,6 +74,7 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
     const fgm_mixture *whole = &state->whole->mixtures[class];
     fgm_training training = fgm_training_without(fgm_class_rows(prepared, class), first, last);
     bool fits = training.parts[0].n + training.parts[1].n >= prepared->d + 2;
+    if (fits && prepared->student.freedom > 0.0) return fit_student(prepared, &training, mixture);
     if (fits && fgm_is_small_class(prepared, class)) return fit_small(prepared, &training, within, mixture);
     FGM_TRY(fgm_mixture_allocate(mixture, whole->n_components, prepared->d));
     fgm_mixture_copy(mixture, whole);

@@ -16,6 +16,7 @@
 #define DIVERGING_COMPONENTS 10
 #define DIVERGING_GAIN 0.4 /* nats per sample */
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
+#define STUDENT_COMPONENTS 20 /* Gaussians, below which they stand for Student's t too roughly */
 #define MAP_ROWS 2000 /* rows on which the map of the columns is chosen */
 #define REPLICATE_TOL 0.05 /* standard errors */
 #define REPLICATE_WORK 1e7
@@ -139,7 +140,7 @@ int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstr
 
 bool fgm_reselects(const fgm_prepared *prepared, int class) {
     const fgm_options *options = prepared->settings.options;
-    if (options->n_components > 0 || options->reselect == 0) return false;
+    if (options->n_components > 0 || options->reselect == 0 || prepared->student.freedom > 0.0) return false;
     return options->reselect == 1 || fgm_count_groups(fgm_class_rows(prepared, class)) <= RESELECT_UP_TO;
 }
 
@@ -207,6 +208,10 @@ static int fit_class(void *task_data, int64_t index, int is_caller) {
     const fgm_options *options = fits->prepared->settings.options;
     fgm_monitor monitor = fgm_monitor_start(options, &nothing_done, options->n_bootstrap, is_caller);
     fgm_samples rows = fgm_class_rows(fits->prepared, class);
+    if (fits->prepared->student.freedom > 0.0) {
+        fits->outcomes[class] = (fgm_fit_outcome){.log_likelihood = fits->prepared->student.log_likelihood, .converged = true};
+        return fgm_student_mixture(&fits->prepared->student, options->max_components, &fits->model.mixtures[class]);
+    }
     if (fgm_is_small_class(fits->prepared, class)) return fit_small_class(fits, class, rows, &monitor);
     fgm_fit_settings settings;
     fgm_class_settings(fits->prepared, class, &settings);
@@ -261,15 +266,26 @@ static double log_volume(const fgm_prepared *prepared) {
     return sum;
 }
 
+/* Mean of the log ratio across folds, and the mean that has no bias, see cross_fit.c. */
+static int average_over_data(const class_fits *fits, const fgm_moments *moments, double *across, double *corrected) {
+    double k = fits->prepared->settings.options->n_folds;
+    FGM_TRY(fgm_cross_fit(fits->prepared, &fits->model, across, NULL));
+    *corrected = (k * moments->mean + (k - 1.0) * *across) / (2.0 * k - 1.0);
+    return FGM_OK;
+}
+
 /* Value without its bias, where that is not learned from replicates, and the standard error by the infinitesimal jackknife where that is asked for.
+ * Of Student's t the jackknife takes the influence to be the log ratio itself, which it is where the model holds.
  */
 static int correct(const class_fits *fits, const fgm_moments *moments, fgm_result *result) {
     const fgm_prepared *prepared = fits->prepared;
     const fgm_options *options = prepared->settings.options;
-    double variance = moments->variance, bias, n = fgm_effective_samples(prepared->samples);
+    double variance = moments->variance, bias, across, n = fgm_effective_samples(prepared->samples);
     if (is_table(prepared)) {
         FGM_TRY(fgm_table_statistics(&fits->model, &prepared->layout, n, &bias, &result->smaller_entropy));
         result->corrected = result->plug_in - bias;
+    } else if (options->error == FGM_ERROR_BY_DELTA && prepared->student.freedom > 0.0) {
+        if (!result->is_corrected) FGM_TRY(average_over_data(fits, moments, &across, &result->corrected));
     } else if (options->error == FGM_ERROR_BY_DELTA) {
         FGM_TRY(fgm_find_delta(prepared, &fits->model, n, &variance, &bias));
         if (!result->is_corrected) result->corrected = result->plug_in - bias;
@@ -288,14 +304,18 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
     FGM_TRY(fgm_find_moments(&fits->model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
     result->acceleration = moments.acceleration;
     result->smaller_entropy = result->corrected = result->standard_error = NAN;
+    result->degrees_of_freedom = prepared->student.freedom > 0.0 ? prepared->student.freedom : NAN;
     result->is_corrected = 0;
     result->marginals = options->marginals == FGM_MARGINALS_AUTO ? FGM_MARGINALS_STANDARDIZE : options->marginals;
     if (options->integral == FGM_INTEGRAL_DATA && !is_table(prepared)) {
-        double volume = log_volume(prepared), k = options->n_folds;
-        FGM_TRY(fgm_cross_fit(prepared, &fits->model, &result->plug_in, NULL));
-        result->plug_in += volume;
-        result->corrected = (k * (moments.mean + volume) + (k - 1.0) * result->plug_in) / (2.0 * k - 1.0); /* see cross_fit.c */
+        double volume = log_volume(prepared), across;
+        FGM_TRY(average_over_data(fits, &moments, &across, &result->corrected));
+        result->plug_in = across + volume;
+        result->corrected += volume;
         result->is_corrected = 1;
+        result->integration_error = 0.0;
+    } else if (prepared->student.freedom > 0.0) {
+        FGM_TRY(fgm_student_information(&prepared->student, &prepared->layout, &result->plug_in));
         result->integration_error = 0.0;
     } else {
         double tol = integration_tol(options, prepared->d, moments.deviation, prepared->n);
@@ -449,24 +469,51 @@ static void thin_out(const fgm_data *data, int64_t n_wanted, uint64_t seed, doub
     }
 }
 
-/* The fits under the better of standardised columns and normal scores, by a bound of the information on held-out rows. */
-static int compare_maps(candidate *better, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
-    candidate other = {0};
-    double mean, bound, other_bound;
-    FGM_TRY(fit_candidate(better, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
-    if (is_gaussian(better)) return FGM_OK;
-    int status = fit_candidate(&other, data, options, FGM_MARGINALS_GAUSSIANIZE, seed, fault);
-    if (status == FGM_OK) status = fgm_cross_fit(&better->prepared, &better->fits.model, &mean, &bound);
-    if (status == FGM_OK) status = fgm_cross_fit(&other.prepared, &other.fits.model, &mean, &other_bound);
-    if (status == FGM_OK && other_bound > bound) {
-        candidate kept = *better;
-        *better = other;
-        other = kept;
-        point_to_itself(better);
-        point_to_itself(&other);
+/* Whether one multivariate t distribution may stand for all components, of which it takes a few dozen in their turn. */
+static bool may_studentize(const fgm_data *data, const fgm_options *options) {
+    return !data->x.labels && !data->y.labels && options->n_components == 0 && options->max_components >= STUDENT_COMPONENTS;
+}
+
+/* A lower bound of the information on held-out rows; that of Student's t is not looked for where its mean log ratio over the rows that it was fitted
+ * to, which is larger, is below the mark. */
+static int find_bound(const candidate *fitted, double mark, double *bound) {
+    const fgm_prepared *prepared = &fitted->prepared;
+    fgm_moments moments;
+    double mean;
+    if (prepared->student.freedom > 0.0) {
+        FGM_TRY(fgm_find_moments(&fitted->fits.model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
+        *bound = moments.mean;
+        if (*bound <= mark) return FGM_OK;
     }
-    release_candidate(&other);
-    return status;
+    return fgm_cross_fit(prepared, &fitted->fits.model, &mean, bound);
+}
+
+/* The fits under the best of standardised columns, normal scores and those of Student's t, by a bound of the information on held-out rows. Where one
+ * Gaussian is enough nothing else is tried. */
+static int compare_maps(candidate *best, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+    static const int others[] = {FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
+    double bound, mark;
+    FGM_TRY(fit_candidate(best, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
+    if (is_gaussian(best)) return FGM_OK;
+    FGM_TRY(find_bound(best, -INFINITY, &mark));
+    for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
+        bool is_student = others[i] == FGM_MARGINALS_STUDENTIZE;
+        if (is_student && (!may_studentize(data, options) || is_gaussian(best))) continue;
+        candidate other = {0};
+        int status = fit_candidate(&other, data, options, others[i], seed, fault);
+        if (status == FGM_OK) status = find_bound(&other, mark, &bound);
+        if (status == FGM_OK && bound > mark) {
+            candidate kept = *best;
+            *best = other;
+            other = kept;
+            point_to_itself(best);
+            point_to_itself(&other);
+            mark = bound;
+        }
+        release_candidate(&other);
+        if (!(is_student && status == FGM_ERROR_NOT_POSITIVE_DEFINITE)) FGM_TRY(status);
+    }
+    return FGM_OK;
 }
 
 /* The map is chosen on a sample of the rows where there are many. */
@@ -549,6 +596,8 @@ int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *
         int64_t bearable = (classes.first[c + 1] - classes.first[c]) / (d + 1);
         *n_components += bearable < 1 ? 1 : bearable < most ? bearable : most;
     }
+    bool may_be_student = options->marginals == FGM_MARGINALS_STUDENTIZE || options->marginals == FGM_MARGINALS_AUTO;
+    if (may_be_student && *n_components < options->max_components) *n_components = options->max_components;
     fgm_classes_release(&classes);
     free(class_of);
     return status;

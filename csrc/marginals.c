@@ -306,7 +306,7 @@ static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_w
 
 static int transform_columns(fgm_prepared *prepared, int marginals, fgm_fault *fault) {
     int64_t n = prepared->n, stride = prepared->samples.stride;
-    if (marginals == FGM_MARGINALS_GAUSSIANIZE) {
+    if (marginals == FGM_MARGINALS_GAUSSIANIZE || marginals == FGM_MARGINALS_STUDENTIZE) {
         prepared->ranks = malloc((size_t)n * (size_t)prepared->d * sizeof *prepared->ranks);
         if (!prepared->ranks) return FGM_ERROR_MEMORY;
     }
@@ -535,6 +535,20 @@ int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double
     return FGM_OK;
 }
 
+/* Normal scores become those of the t distribution that fits them. */
+static int studentize(fgm_prepared *prepared) {
+    FGM_TRY(fgm_student_fit(prepared->samples, NULL, &prepared->student));
+    double *scores = fgm_allocate((size_t)prepared->n);
+    int status = scores ? FGM_OK : FGM_ERROR_MEMORY;
+    for (int j = 0; status == FGM_OK && j < prepared->d; ++j) {
+        double *column = prepared->memory + j * prepared->samples.stride;
+        memcpy(scores, column, (size_t)prepared->n * sizeof *scores);
+        status = fgm_student_scores(prepared->student.freedom, prepared->n, scores, column);
+    }
+    fgm_release(scores);
+    return status;
+}
+
 /* ---- preparing -------------------------------------------------------------------------------------------------------------------- */
 
 static int check_options(const fgm_options *options) {
@@ -544,7 +558,7 @@ static int check_options(const fgm_options *options) {
                  options->init >= FGM_INIT_KMEANSPP && options->init <= FGM_INIT_KMEANS_SKLEARN && options->n_folds >= 2 && options->n_folds <= 64 &&
                  options->n_inits >= 1 && options->patience >= 1 && options->max_iter >= 1 && options->tol >= 0.0 && isfinite(options->tol) &&
                  options->reg_covar > 0.0 && isfinite(options->reg_covar) && options->init_scale >= 0.0 && isfinite(options->init_scale) &&
-                 options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_AUTO && options->n_bootstrap >= 0 &&
+                 options->marginals >= FGM_MARGINALS_NONE && options->marginals <= FGM_MARGINALS_STUDENTIZE && options->n_bootstrap >= 0 &&
                  options->reselect >= -1 && options->reselect <= 1 && options->equal_classes >= 0 && options->equal_classes <= 1 &&
                  options->integration_tol > 0.0 && isfinite(options->integration_tol) && options->least_gain >= 0.0 &&
                  isfinite(options->least_gain) && options->least_variance >= 0.0 && isfinite(options->least_variance) &&
@@ -596,7 +610,7 @@ static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm
     FGM_TRY(check_columns(prepared, fault));
     order_columns(prepared);
     set_floor(prepared, options);
-    return FGM_OK;
+    return options->marginals == FGM_MARGINALS_STUDENTIZE ? studentize(prepared) : FGM_OK;
 }
 
 fgm_layout fgm_layout_of(const fgm_data *data) {
@@ -610,6 +624,8 @@ int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options 
     fault->column = fault->variable = -1;
     FGM_TRY(check_options(options));
     FGM_TRY(check_variables(data));
+    bool is_continuous = data->quantity == FGM_QUANTITY_INFORMATION && !data->x.labels && !data->y.labels && !data->given.labels;
+    if (options->marginals == FGM_MARGINALS_STUDENTIZE && (!is_continuous || options->n_components > 0)) return FGM_ERROR_OPTION;
     if (data->n < 1 || data->n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
     prepared->layout = fgm_layout_of(data);
     prepared->d = data->x.d + data->y.d + data->given.d;
@@ -621,6 +637,7 @@ int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options 
 void fgm_prepared_release(fgm_prepared *prepared) {
     fgm_classes_release(&prepared->classes);
     fgm_release(prepared->memory);
+    fgm_student_release(&prepared->student);
     free(prepared->draws);
     free(prepared->ranks);
     prepared->memory = NULL;

@@ -10,7 +10,7 @@ from fastgmmmi.types cimport (
     FGM_CRITERION_CV, FGM_CRITERION_AIC, FGM_CRITERION_BIC,
     FGM_INIT_KMEANSPP, FGM_INIT_SPLIT, FGM_INIT_RANDOM, FGM_INIT_MINMAX, FGM_INIT_KMEANS,
     FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN,
-    FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO,
+    FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO, FGM_MARGINALS_STUDENTIZE,
     FGM_INTEGRAL_MODEL, FGM_INTEGRAL_DATA, FGM_ERROR_BY_BOOTSTRAP, FGM_ERROR_BY_DELTA,
     FGM_QUANTITY_INFORMATION, FGM_QUANTITY_ENTROPY, FGM_QUANTITY_DIVERGENCE, FGM_QUANTITY_PAIRED_DIVERGENCE,
     fgm_data, fgm_fit_result, fgm_function, fgm_options, fgm_result, fgm_task, fgm_variable,
@@ -80,6 +80,7 @@ cdef extern from "fastgmmmi.h" nogil:
     int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result)
     int fgm_normal_scores(const double *column, int64_t n, const double *sample_weight, double *knots, double *scores, int64_t *n_knots)
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
+    int fgm_student_scores(double degrees_of_freedom, int64_t n, const double *scores, double *out)
     void fgm_exp(const double *values, int64_t n, double *out)
     void fgm_log(const double *values, int64_t n, double *out)
 
@@ -108,6 +109,7 @@ MARGINALS = {
     "none": FGM_MARGINALS_NONE,
     "standardize": FGM_MARGINALS_STANDARDIZE,
     "gaussianize": FGM_MARGINALS_GAUSSIANIZE,
+    "studentize": FGM_MARGINALS_STUDENTIZE,
 }
 INTEGRALS = {"model": FGM_INTEGRAL_MODEL, "data": FGM_INTEGRAL_DATA}
 ERRORS = {"bootstrap": FGM_ERROR_BY_BOOTSTRAP, "delta": FGM_ERROR_BY_DELTA}
@@ -465,6 +467,7 @@ def information(int quantity, variables, const double[::1] sample_weight, const 
         "standard_error": result.standard_error,
         "plug_in": result.plug_in,
         "corrected": result.corrected,
+        "degrees_of_freedom": result.degrees_of_freedom,
         "marginals": result.marginals,
         "integral": call.options.integral,
         "error": call.options.error,
@@ -778,6 +781,13 @@ def apply_normal_scores(const double[::1] knots, const double[::1] scores, const
     out = np.empty(values.shape[0])
     if values.shape[0] > 0:
         check(fgm_apply_normal_scores(&knots[0], &scores[0], knots.shape[0], &values[0], values.shape[0], address(out)))
+    return out
+
+
+def student_scores(double degrees_of_freedom, const double[::1] scores):
+    out = np.empty(scores.shape[0])
+    if scores.shape[0] > 0:
+        check(fgm_student_scores(degrees_of_freedom, scores.shape[0], &scores[0], address(out)))
     return out
 
 

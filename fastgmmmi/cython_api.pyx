@@ -28,6 +28,7 @@ cdef extern from "fastgmmmi.h" nogil:  # with FASTGMMMI_IMPORT, see setup.py; pa
     int core_finish "fgm_finish"(...)
     int core_normal_scores "fgm_normal_scores"(...)
     int core_apply_normal_scores "fgm_apply_normal_scores"(...)
+    int core_student_scores "fgm_student_scores"(...)
     void core_exp "fgm_exp"(...)
     void core_log "fgm_log"(...)
     size_t core_density_work_size "fgm_density_work_size"(...)
@@ -152,6 +153,10 @@ cdef int fgm_normal_scores(const double *column, int64_t n, const double *sample
 cdef int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n,
                                  double *out) noexcept nogil:
     return core_apply_normal_scores(knots, scores, n_knots, values, n, out)
+
+
+cdef int fgm_student_scores(double degrees_of_freedom, int64_t n, const double *scores, double *out) noexcept nogil:
+    return core_student_scores(degrees_of_freedom, n, scores, out)
 
 
 cdef void fgm_exp(const double *values, int64_t n, double *out) noexcept nogil:

@@ -36,11 +36,13 @@ _KEYWORDS = """\
         Starting points of each fit.
     patience : int, optional
         Numbers of components tried beyond the best one.
-    marginals : {"auto", "gaussianize", "standardize", "none"}
+    marginals : {"auto", "gaussianize", "studentize", "standardize", "none"}
         Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
-        the ranks, which an entropy cannot take. "auto" takes the better of "standardize" and "gaussianize" by a bound
-        of the information on held-out rows; it is "standardize" where one Gaussian fits best, where there is a
-        condition, and for entropies and divergences.
+        the ranks, which an entropy cannot take. "studentize": scores of Student's t, and one multivariate t
+        distribution, its degrees of freedom fitted, in place of a mixture of free components: for heavy tails that come
+        together; numbers only. "auto" takes the best of "standardize", "gaussianize" and "studentize" by a bound of the
+        information on held-out rows; it is "standardize" where one Gaussian fits best, where there is a condition, and
+        for entropies and divergences. With `n_components` it does not take "studentize".
     family : {"gaussian"}
         The mixture's components.
     integration_tol : float
@@ -456,6 +458,19 @@ def estimate(
     poll: parallel.Poll = None,
 ) -> dict[str, Any]:
     """Estimate from checked data and coded options: what the core returns, in nats, its errors in words."""
+    if options["marginals"] == _core.MARGINALS["studentize"]:
+        labelled = [each.argument for each in data.variables if each.codes is not None]
+        reason = (
+            f"{labelled[0]} has labels"
+            if labelled
+            else f"{data.quantity} is not invariant under it"
+            if data.quantity != "information"
+            else "it has no n_components"
+            if options.get("n_components")
+            else None
+        )
+        if reason:
+            raise ValueError(f"marginals='studentize' cannot be taken: {reason}")
     try:
         return parallel.estimate(data, options, seed, threads, executor, poll)
     except _core.CoreError as fault:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Coded: TypeAlias = tuple[Floats | None, Integers | None, int]  # values (n, d), labels (n,)
 
 UNITS = {"nats": 1.0, "bits": 1 / math.log(2), "bans": 1 / math.log(10)}
+_SCORES = ("gaussianize", "studentize")  # the maps that go by ranks
 _INTERVALS = ("bca", "percentile", "basic", "normal")
 _MAPS, _INTEGRALS, _ERRORS = (
     {code: name for name, code in codes.items()} for codes in (_core.MARGINALS, _core.INTEGRALS, _core.ERRORS)
@@ -92,7 +93,12 @@ class MIResult:
         a dict: label to the mixture of the continuous columns in that class, or tuple of labels where several variables
         are discrete. For a divergence a dict of "x" and "y". None where no column is continuous.
     marginals : str
-        The map taken of each column: "standardize", "gaussianize" or "none".
+        The map taken of each column: "standardize", "gaussianize", "studentize" or "none".
+    degrees_of_freedom : float or None
+        Of Student's t distribution where `marginals` is "studentize", whose scores the columns became; the components
+        of `model` are then a scale mixture that stands for it, to 1e-3 of its density where `max_components` allows as
+        many as that takes, while `plug_in` is exact.
+        Else None.
     integral : str
         What the log ratio was averaged over: the fitted "model", or the "data".
     error : str
@@ -137,6 +143,7 @@ class MIResult:
     warnings: tuple[str, ...]
     model: GaussianMixture | dict[Any, GaussianMixture] | None
     marginals: str
+    degrees_of_freedom: float | None
     integral: str
     error: str
     selection: dict[Any, Any]
@@ -389,6 +396,7 @@ class MIResult:
             "reselected": self.reselected,
             "warnings": list(self.warnings),
             "marginals": self.marginals,
+            "degrees_of_freedom": self.degrees_of_freedom,
             "integral": self.integral,
             "error": self.error,
             "selection": _string_keys(self.selection),
@@ -415,7 +423,7 @@ class MIResult:
         arrays = {name: getattr(self, name) for name in _SAVED_ARRAYS}
         arrays |= {f"class_{name}": array for name, array in self._classes._asdict().items()}
         arrays |= dict(zip(ARRAYS, self._parameters, strict=True))
-        for j, (knots, scores) in enumerate(self._normal_scores):
+        for j, (knots, scores) in enumerate(self._scores):
             arrays |= {f"knots_{j}": knots, f"scores_{j}": scores}
         files.save(path, type(self).__name__, numbers, arrays)
 
@@ -451,8 +459,8 @@ class MIResult:
         numbers |= {"warnings": tuple(numbers["warnings"])} | {name: arrays[name] for name in _SAVED_ARRAYS}
         model, selection = _keyed(models, classes, sides, numbers["quantity"])
         result = cls(**numbers, model=model, selection=selection, _sides=sides, _classes=classes, _data=None)
-        columns = range(len(result._scale)) if result.marginals == "gaussianize" else ()
-        result.__dict__["_normal_scores"] = [(arrays[f"knots_{j}"], arrays[f"scores_{j}"]) for j in columns]
+        columns = range(len(result._scale)) if result.marginals in _SCORES else ()
+        result.__dict__["_scores"] = [(arrays[f"knots_{j}"], arrays[f"scores_{j}"]) for j in columns]
         return result
 
     def __float__(self) -> float:
@@ -539,17 +547,19 @@ class MIResult:
         return tuple(variables)
 
     @cached_property
-    def _normal_scores(self) -> list[tuple[Floats, Floats]]:
-        """The map of each column to normal scores, after location and scale; empty where none is taken."""
-        if self.marginals != "gaussianize":
+    def _scores(self) -> list[tuple[Floats, Floats]]:
+        """The map of each column to scores of its ranks, after location and scale; empty where none is taken."""
+        if self.marginals not in _SCORES:
             return []
         data = self._kept_data()
         parts = [each.values for each in data.variables]
         columns = np.concatenate(parts) if self._is_divergence else np.hstack(parts)
-        return [
+        maps = [
             _core.normal_scores(np.ascontiguousarray((column - location) / scale), data.sample_weight)
             for column, location, scale in zip(columns.T, self._location, self._scale, strict=True)
         ]
+        freedom = self.degrees_of_freedom
+        return maps if freedom is None else [(knots, _core.student_scores(freedom, scores)) for knots, scores in maps]
 
     def _mapped(self, variables: Sequence[Variable]) -> list[Floats]:
         """Map the continuous columns of each variable to the coordinates of the model."""
@@ -566,7 +576,7 @@ class MIResult:
         if (variable.codes is None) != (side.labels is None):
             raise ValueError(f"{variable.argument} {'has no' if side.labels else 'has'} labels, unlike the data")
         mapped = (values - self._location[columns]) / self._scale[columns]
-        for j, (knots, scores) in enumerate(self._normal_scores[columns]):
+        for j, (knots, scores) in enumerate(self._scores[columns]):
             mapped[:, j] = _core.apply_normal_scores(knots, scores, np.ascontiguousarray(mapped[:, j]))
         return mapped
 
@@ -585,6 +595,7 @@ _SAVED_NUMBERS = (
     "reselected",
     "warnings",
     "marginals",
+    "degrees_of_freedom",
     "integral",
     "error",
     "seed",
@@ -618,6 +629,7 @@ def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, wa
         warnings=warnings,
         model=model,
         marginals=_MAPS[found["marginals"]],
+        degrees_of_freedom=None if math.isnan(found["degrees_of_freedom"]) else found["degrees_of_freedom"],
         integral=_INTEGRALS[found["integral"]],
         error=error,
         selection=selection,

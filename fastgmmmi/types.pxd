@@ -20,7 +20,7 @@ cdef extern from "fastgmmmi.h" nogil:
         FGM_INIT_RANDOMIZED_KMEANS, FGM_INIT_RANDOM_SKLEARN, FGM_INIT_KMEANS_SKLEARN
 
     ctypedef enum fgm_marginals:
-        FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO
+        FGM_MARGINALS_NONE, FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_AUTO, FGM_MARGINALS_STUDENTIZE
 
     ctypedef enum fgm_integral:
         FGM_INTEGRAL_MODEL, FGM_INTEGRAL_DATA
@@ -78,6 +78,7 @@ cdef extern from "fastgmmmi.h" nogil:
         double *class_probabilities
         int32_t *class_components
         double corrected
+        double degrees_of_freedom
 
     ctypedef struct fgm_variable:
         const double *values

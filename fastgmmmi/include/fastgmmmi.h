@@ -128,13 +128,15 @@ typedef enum fgm_init {
     FGM_INIT_KMEANS_SKLEARN = 7
 } fgm_init;
 
-/* How columns are transformed before the fit. "auto" measures which of standardising and normal scores describes the dependence of x and y better on
- * held-out rows; with a condition, and for entropies and divergences, it standardises. */
+/* How columns are transformed before the fit. To studentise is to take the scores of Student's t in place of normal ones, and one multivariate t
+ * distribution in place of free components: for numbers only, whose components nobody counts. "auto" measures which of these maps describes the
+ * dependence of x and y better on held-out rows; with a condition, and for entropies and divergences, it standardises. */
 typedef enum fgm_marginals {
     FGM_MARGINALS_NONE = 0,
     FGM_MARGINALS_STANDARDIZE = 1,
     FGM_MARGINALS_GAUSSIANIZE = 2,
-    FGM_MARGINALS_AUTO = 3
+    FGM_MARGINALS_AUTO = 3,
+    FGM_MARGINALS_STUDENTIZE = 4
 } fgm_marginals;
 
 /* What a fitted density is integrated over: itself, or the data, each row under a fit to the folds that do not hold it. */
@@ -372,6 +374,7 @@ typedef struct fgm_result {
     double *class_probabilities; /* (n_classes) */
     int32_t *class_components;  /* (n_classes) */
     double corrected;           /* for tables, integrals over the data and FGM_ERROR_BY_DELTA */
+    double degrees_of_freedom;  /* of Student's t, where columns are its scores; else NaN */
 } fgm_result;
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
@@ -479,6 +482,9 @@ FGM_FUNCTION(int, fgm_apply_normal_scores, (const double *knots, /* (n_knots) */
              int64_t n,
              double *out));                                      /* (n) */
 
+/* Scores of Student's t, of so many degrees of freedom, in place of normal ones. */
+FGM_FUNCTION(int, fgm_student_scores, (double degrees_of_freedom, int64_t n, const double *scores /* (n) */, double *out /* (n) */));
+
 /* exp and log as the kernels compute them (for tests): within 2 ulp; exp is 0 below -708 and infinity above 709. Allocate nothing. */
 FGM_FUNCTION(void, fgm_exp, (const double *in /* (n) */, int64_t n, double *out /* (n) */));
 FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out /* (n) */));
@@ -515,7 +521,8 @@ FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out 
     X(fgm_density_work_size) \
     X(fgm_log_density_in) \
     X(fgm_responsibilities_in) \
-    X(fgm_expect)
+    X(fgm_expect) \
+    X(fgm_student_scores)
 
 /* What the capsule fastgmmmi._core._C_API of the installed package points to. The first three members have their places for ever. */
 typedef struct fgm_api {

@@ -26,6 +26,7 @@ static void print_estimate(const char *name, int32_t d_x, int32_t d_y, int32_t n
 
 static void choose_anew(fgm_options *options) { options->reselect = 1; }
 static void take_scores(fgm_options *options) { options->marginals = FGM_MARGINALS_GAUSSIANIZE; }
+static void take_student_scores(fgm_options *options) { options->marginals = FGM_MARGINALS_STUDENTIZE; }
 static void choose_by_bic(fgm_options *options) {
     options->criterion = FGM_CRITERION_BIC;
     options->init = FGM_INIT_KMEANSPP;
@@ -46,6 +47,7 @@ int main(void) {
     print_estimate("pair", 1, 1, 0, NULL);
     print_estimate("pair,choice-in-each-replicate", 1, 1, 0, choose_anew);
     print_estimate("pair,normal-scores", 1, 1, 0, take_scores);
+    print_estimate("pair,Student-t-scores", 1, 1, 0, take_student_scores);
     print_estimate("pair,BIC-and-k-means++", 1, 1, 0, choose_by_bic);
     print_estimate("labels", 1, 0, 3, NULL);
     print_estimate("entropy", 1, 0, 0, NULL);

@@ -337,7 +337,7 @@ static void test_bad_options(void) {
     REFUSED(init_scale, -1.0);
     REFUSED(init_scale, NAN);
     REFUSED(marginals, -1);
-    REFUSED(marginals, 4);
+    REFUSED(marginals, 5);
     REFUSED(integral, 2);
     REFUSED(integral, -1);
     REFUSED(error, 2);
@@ -409,6 +409,7 @@ int main(void) {
         test_any_range_any_order(marginals, 0);
         test_any_range_any_order(marginals, 1);
     }
+    test_any_range_any_order(FGM_MARGINALS_STUDENTIZE, 0);
     test_arrays_may_be_left_out();
     test_seeds();
     test_weights();

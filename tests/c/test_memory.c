@@ -104,6 +104,14 @@ static int information_of_normal_scores(void) {
     return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .y = {columns[2], NULL, 1, 0}}, options);
 }
 
+static int information_of_student_scores(void) {
+    fgm_options options = small_options();
+    options.marginals = FGM_MARGINALS_STUDENTIZE;
+    options.integral = FGM_INTEGRAL_DATA;
+    options.n_folds = 2;
+    return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .y = {columns[2], NULL, 1, 0}}, options);
+}
+
 static int information_under_the_better_map(void) {
     fgm_options options = small_options();
     options.marginals = FGM_MARGINALS_AUTO;
@@ -314,6 +322,7 @@ int main(void) {
     }
     RUN_OUT(information_of_two_columns);
     RUN_OUT(information_of_normal_scores);
+    RUN_OUT(information_of_student_scores);
     RUN_OUT(information_under_the_better_map);
     RUN_OUT(information_over_the_data_in_groups);
     RUN_OUT(information_by_delta);

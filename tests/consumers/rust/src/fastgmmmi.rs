@@ -60,6 +60,7 @@ struct RawResult {
     class_probabilities: *mut f64,
     class_components: *mut i32,
     corrected: f64,
+    degrees_of_freedom: f64,
 }
 
 extern "C" {
@@ -130,6 +131,7 @@ pub fn mutual_information(
         class_probabilities: null_mut(),
         class_components: null_mut(),
         corrected: f64::NAN,
+        degrees_of_freedom: f64::NAN,
     };
     // SAFETY: the slices outlive the call, after which the library keeps no pointer; arrays of the result may be null.
     let status = unsafe {
