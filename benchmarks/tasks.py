@@ -1,14 +1,14 @@
-"""Tasks of known information in the manner of the BMI benchmark (Czyż et al. 2023).
+"""Tasks of known information: those of the BMI benchmark (Czyż et al. 2023), and more of their kinds.
 
 Gaussian and Student-t variables of one to five dimensions a side, seen through invertible maps, and uniform noise;
-written from the descriptions of the paper.
+written from the paper's descriptions and the parameters of its list of tasks.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, ndtr, psi
+from scipy.special import gammaln, ndtr, ndtri, psi
 
 Maps = tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]
 
@@ -85,14 +85,23 @@ def wiggle_y(y: np.ndarray) -> np.ndarray:
     return y - 0.4 * np.sin(0.4 * y) + 0.17 * np.sin(1.3 * y + 3.5) + 0.02 * np.sin(4.3 * y - 2.5)
 
 
-def spiral(x: np.ndarray, speed: float = 1.0) -> np.ndarray:
-    """Turn the first two variables, and the next two, by an angle that grows with the length of the row."""
-    turned = x.copy()
-    angle = speed * (x**2).sum(axis=1)
-    for i in range(0, x.shape[1] - 1, 2):
-        a, b = x[:, i], x[:, i + 1]
-        turned[:, i], turned[:, i + 1] = np.cos(angle) * a - np.sin(angle) * b, np.sin(angle) * a + np.cos(angle) * b
-    return turned
+def turned(x: np.ndarray, first: int, speed: float) -> np.ndarray:
+    """Turn two neighbouring variables by an angle that grows with the squared length of the row."""
+    out, angle = x.copy(), speed * (x**2).sum(axis=1)
+    a, b = x[:, first], x[:, first + 1]
+    out[:, first], out[:, first + 1] = np.cos(angle) * a - np.sin(angle) * b, np.sin(angle) * a + np.cos(angle) * b
+    return out
+
+
+def spirals(before: Callable[[np.ndarray], np.ndarray], d: int) -> Maps:
+    """A map, then spirals in the first two variables of x and in the second and third of y."""
+    return lambda x: turned(before(x), 0, 1 / d), lambda y: turned(before(y), 1, 1 / d)
+
+
+def bimodal(x: np.ndarray, low: float, high: float, share: float) -> np.ndarray:
+    """From a normal variable to a mixture of two about low and high, by its distribution function, interpolated."""
+    grid = np.linspace(low - 9, high + 9, 100_001)
+    return np.interp(x, ndtri(share * ndtr(grid - low) + (1 - share) * ndtr(grid - high)), grid)
 
 
 def swiss_roll(x: np.ndarray) -> np.ndarray:
@@ -136,33 +145,68 @@ def noisy(width: float) -> Task:
     return Task(f"uniform noise {width:g}", float(truth), sample)
 
 
-def tasks() -> list[Task]:
-    """Up to 5 + 5 dimensions."""
-    pair = np.array([[1, 0.75], [0.75, 1]])
-    found = [
-        through("normal 1 x 1", pair, 1),
-        through("normal cdf 1 x 1", pair, 1, (ndtr, ndtr)),
-        through("half-cube 1 x 1", pair, 1, (half_cube, half_cube)),
-        through("wiggly 1 x 1", pair, 1, (wiggle_x, wiggle_y)),
-        through("swiss roll 2 x 1", pair, 1, (swiss_roll, ndtr)),
+PAIR = np.array([[1, 0.75], [0.75, 1]])
+
+
+def student(d: int, freedom: float) -> Task:
+    """Uncorrelated, d variables a side."""
+    return through(f"Student-t {d} x {d} (dof {freedom:g})", np.eye(2 * d), d, freedom=freedom)
+
+
+def asinh_student(d: int, freedom: float) -> Task:
+    """The same with shorter tails."""
+    name = f"asinh of Student-t {d} x {d} (dof {freedom:g})"
+    return through(name, np.eye(2 * d), d, (np.arcsinh, np.arcsinh), freedom)
+
+
+def two_pairs(kind: str, d: int, maps: Maps = (same, same)) -> Task:
+    """Two pairs of correlated variables, seen through maps."""
+    return through(f"{kind} {d} x {d} two pairs", sparse(d, d), d, maps)
+
+
+def bmi_tasks() -> list[Task]:
+    """The 33 tasks of the benchmark that have at most 5 + 5 dimensions."""
+    return [
+        through("normal 1 x 1", PAIR, 1),
+        through("normal cdf 1 x 1", PAIR, 1, (ndtr, ndtr)),
         noisy(0.1),
         noisy(0.75),
-        through("Student-t 1 x 1 (dof 1)", np.eye(2), 1, freedom=1),
-        through("asinh of Student-t 1 x 1 (dof 1)", np.eye(2), 1, (np.arcsinh, np.arcsinh), 1),
-        through("bimodal 1 x 1", pair, 1, (lambda x: ndtr(x) ** 3, lambda y: np.sinh(y))),
-        through("normal 1 x 5 dense", dense(1, 5), 1),
+        through("bimodal 1 x 1", PAIR, 1, (lambda x: bimodal(x, 0, 5, 0.3), lambda y: bimodal(y, -1, 3, 0.5))),
+        through("wiggly 1 x 1", PAIR, 1, (wiggle_x, wiggle_y)),
+        through("half-cube 1 x 1", PAIR, 1, (half_cube, half_cube)),
+        student(1, 1),
+        asinh_student(1, 1),
+        through("swiss roll 2 x 1", PAIR, 1, (swiss_roll, ndtr)),
+        *(through(f"normal {d} x {d} dense", dense(d, d), d) for d in (2, 3, 5)),
+        *(two_pairs("normal", d) for d in (2, 3, 5)),
+        *(student(d, freedom) for d, freedom in ((2, 1), (2, 2), (3, 2), (3, 3), (5, 2), (5, 3))),
+        *(two_pairs("normal cdf", d, (ndtr, ndtr)) for d in (3, 5)),
+        *(two_pairs("half-cube", d, (half_cube, half_cube)) for d in (3, 5)),
+        *(two_pairs("spiral", d, spirals(same, d)) for d in (3, 5)),
+        *(two_pairs("spiral of normal cdf", d, spirals(ndtr, d)) for d in (3, 5)),
+        *(asinh_student(d, freedom) for d, freedom in ((2, 1), (3, 2), (5, 2))),
     ]
-    for d in (2, 3, 5):
-        size = f"{d} x {d}"
-        found += [
-            through(f"normal {size} dense", dense(d, d), d),
-            through(f"normal {size} two pairs", sparse(d, d), d),
-            through(f"normal cdf {size} two pairs", sparse(d, d), d, (ndtr, ndtr)),
-            through(f"half-cube {size} two pairs", sparse(d, d), d, (half_cube, half_cube)),
-            through(f"Student-t {size} (dof 1)", np.eye(2 * d), d, freedom=1),
-            through(f"Student-t {size} (dof 2)", np.eye(2 * d), d, freedom=2),
-            through(f"Student-t {size} (dof 3)", np.eye(2 * d), d, freedom=3),
-            through(f"asinh of Student-t {size} (dof 2)", np.eye(2 * d), d, (np.arcsinh, np.arcsinh), 2),
-            through(f"spiral {size} two pairs", sparse(d, d), d, (spiral, same)),
-        ]
-    return found
+
+
+def further_tasks() -> list[Task]:
+    """More of these kinds: nothing was chosen by them."""
+    wiggles = (wiggle_x, wiggle_y)
+    return [
+        through("exp and cube of normal 1 x 1", PAIR, 1, (np.exp, lambda y: y**3)),
+        through("normal 1 x 5 dense", dense(1, 5), 1),
+        through("wiggly normal 3 x 3 dense", dense(3, 3), 3, wiggles),
+        through("Student-t 1 x 1 (dof 2), correlated", PAIR, 1, freedom=2),
+        through("Student-t 2 x 3 (dof 3), dense", dense(2, 3), 2, freedom=3),
+        through("wiggly Student-t 2 x 2 (dof 2), dense", dense(2, 2), 2, wiggles, 2),
+        student(3, 1),
+        student(5, 1),
+        student(2, 3),
+        student(2, 5),
+        two_pairs("half-cube", 2, (half_cube, half_cube)),
+        two_pairs("normal cdf", 2, (ndtr, ndtr)),
+        two_pairs("fast spiral of x", 2, (lambda x: turned(x, 0, 1.0), same)),
+        two_pairs("fast spiral of x", 3, (lambda x: turned(x, 0, 1.0), same)),
+        two_pairs("wiggly", 4, wiggles),
+        noisy(0.3),
+        noisy(2),
+    ]

@@ -458,7 +458,7 @@ def estimate(
     poll: parallel.Poll = None,
 ) -> dict[str, Any]:
     """Estimate from checked data and coded options: what the core returns, in nats, its errors in words."""
-    if options["marginals"] == _core.MARGINALS["studentize"]:
+    if options.get("marginals") == _core.MARGINALS["studentize"]:
         labelled = [each.argument for each in data.variables if each.codes is not None]
         reason = (
             f"{labelled[0]} has labels"
