@@ -17,6 +17,7 @@
 #define DIVERGING_GAIN 0.4 /* nats per sample */
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
 #define STUDENT_COMPONENTS 20 /* Gaussians, below which they stand for Student's t too roughly */
+#define NOT_NORMAL 20.0       /* of chi-squared of two degrees of freedom: once in 22,000 normal columns */
 #define MAP_ROWS 2000 /* rows on which the map of the columns is chosen */
 #define REPLICATE_TOL 0.05 /* standard errors */
 #define REPLICATE_WORK 1e7
@@ -458,6 +459,26 @@ static bool is_gaussian(const candidate *fitted) {
     return true;
 }
 
+/* Whether skewness and kurtosis of every standardised column are those of normal ones, but for chance (Jarque and Bera 1980): one Gaussian may be
+ * chosen because the rows are too few for more. */
+static bool looks_normal(const fgm_prepared *prepared) {
+    fgm_samples samples = prepared->samples;
+    double n = fgm_effective_samples(samples);
+    for (int j = 0; j < prepared->d; ++j) {
+        const double *column = samples.columns + j * samples.stride;
+        double total = 0.0, third = 0.0, fourth = 0.0;
+        for (int64_t i = 0; i < samples.n; ++i) {
+            double weight = samples.weights ? samples.weights[i] : 1.0, square = column[i] * column[i];
+            total += weight;
+            third += weight * square * column[i];
+            fourth += weight * square * square;
+        }
+        double skewness = third / total, excess = fourth / total - 3.0;
+        if (n / 6.0 * (skewness * skewness + 0.25 * excess * excess) > NOT_NORMAL) return false;
+    }
+    return true;
+}
+
 /* A copy of the weights with a random sample of the rows: all others weigh nothing. */
 static void thin_out(const fgm_data *data, int64_t n_wanted, uint64_t seed, double *weights /* (n) */) {
     uint64_t key = fgm_stream(seed, FGM_STREAM_MAP, 0);
@@ -489,12 +510,12 @@ static int find_bound(const candidate *fitted, double mark, double *bound) {
 }
 
 /* The fits under the best of standardised columns, normal scores and those of Student's t, by a bound of the information on held-out rows. Where one
- * Gaussian is enough nothing else is tried. */
+ * Gaussian is enough, and not for want of rows, nothing else is tried. */
 static int compare_maps(candidate *best, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
     static const int others[] = {FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
     double bound, mark;
     FGM_TRY(fit_candidate(best, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
-    if (is_gaussian(best)) return FGM_OK;
+    if (is_gaussian(best) && looks_normal(&best->prepared)) return FGM_OK;
     FGM_TRY(find_bound(best, -INFINITY, &mark));
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
         bool is_student = others[i] == FGM_MARGINALS_STUDENTIZE;
