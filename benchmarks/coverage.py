@@ -6,7 +6,6 @@ nothing.
 """
 
 import argparse
-from collections import defaultdict
 from dataclasses import dataclass
 
 import cases
@@ -179,11 +178,9 @@ def main() -> None:
     options = parser.parse_args()
     chosen = cells(options.cases, options.sizes)
     keys = [(name, n, seed) for name, n in sorted(chosen, key=lambda cell: cell[1]) for seed in range(options.seeds)]
-    groups = defaultdict(list)
     records = runs.collect("coverage", run, keys, options.processes)
-    for (name, n, _), record in records.items():
-        groups[name, n].append(record)
-    found = {cell: calibration(cases.named(cell[0]).truth, groups[cell]) for cell in chosen if len(groups[cell]) > 1}
+    groups = runs.grouped(records)
+    found = {cell: calibration(cases.named(cell[0]).truth, groups[cell]) for cell in chosen if cell in groups}
     text = (
         f"# Calibration\n\n{report.machine()}.\n\nErrors of values, quoted errors and intervals, every option at its "
         f"default, up to {options.seeds} data sets for each row; nats. Behind ± is the Monte Carlo error. Goals for a "
@@ -193,7 +190,7 @@ def main() -> None:
         f"{PULL_BAND[1]}.\n\n{report.table(HEADER, [row(cell, each) for cell, each in found.items()])}\n\n"
         f"{pooled_table(list(found.values()))}\n\n{peers.published_table()}"
     )
-    complete = len(records) >= SEEDS * len(cells(NAMES, [*SIZES, MANY]))
+    complete = options.seeds >= SEEDS and len(found) == len(cells(NAMES, [*SIZES, MANY])) and len(records) == len(keys)
     report.publish("coverage", text, complete, picture(found))
 
 

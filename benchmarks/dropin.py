@@ -20,7 +20,6 @@ from fastgmmmi import gmm_mi
 STORE = report.RESULTS / "gmm-mi.jsonl"
 SEEDS = 20
 ORDERS = 10  # of the rows of each data set, for ours: the search turns on random numbers, and runs of ours are quick
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # gmm-mi is faster so: its matrices are small
 CLASSES = 10
 LABEL_BOOTSTRAPS = 20  # of the labels, each of which takes gmm-mi more than a second
 
@@ -61,7 +60,7 @@ def theirs(keys: list[Key]) -> dict[Key, dict]:
     lines = STORE.read_text().splitlines() if STORE.exists() else []
     found = {tuple(record["key"]): record for record in map(json.loads, lines)}
     missing = [key for key in keys if key not in found]
-    peer = peers.start("gmm-mi", **ONE_THREAD) if missing else None
+    peer = peers.start("gmm-mi", **peers.ONE_THREAD) if missing else None
     if missing and peer is None:
         sys.exit("gmm-mi is not installed: python benchmarks/peers.py")
     STORE.parent.mkdir(exist_ok=True)

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 import report
 
+GMM_MI = "gmm-mi==0.8.2"
 # Name of an environment, and what it holds. The package named npeet is not on the registry; npeet-plus continues it.
 ENVIRONMENTS = {
-    "gmm-mi": ["gmm-mi==0.8.2", "scikit-learn==1.5.2", "numpy<2.3"],
+    "gmm-mi": [GMM_MI, "scikit-learn==1.5.2", "numpy<2.3"],
     "scikit-learn": ["scikit-learn>=1.9"],
     "nearest-neighbours": ["ennemi>=1.5", "infomeasure>=0.6.3", "npeet-plus>=0.2"],
 }
@@ -32,6 +33,7 @@ PUBLISHED = {
 }
 # These slow a peer down where a machine sets them.
 HANDICAPS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # gmm-mi is faster so: its matrices are small
 WORKER = Path(__file__).with_name("worker.py")
 
 

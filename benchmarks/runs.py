@@ -5,6 +5,7 @@ import hashlib
 import json
 import signal
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ import report
 import fastgmmmi
 from fastgmmmi import _core
 
+STOPPED = threading.Event()  # by Ctrl-C: nothing more is run
 Key = tuple[str | int | float | bool, ...]  # the arguments of a run
 
 
@@ -30,8 +32,8 @@ def build() -> str:
 
 @functools.cache
 def peer(environment: str) -> peers.Worker | None:
-    """The worker of the calling process."""
-    return peers.start(environment)
+    """The worker of the calling process, on one thread."""
+    return peers.start(environment, **peers.ONE_THREAD)
 
 
 def data(case: cases.Case, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,37 +61,55 @@ def holds(records: list[dict], level: int, truth: float) -> np.ndarray:
     return (low <= truth) & (truth <= high)
 
 
-def collect(
-    name: str, run: Callable[..., dict], keys: list[Key], processes: int, build: str | None = None
-) -> dict[Key, dict]:
-    """What run(*key) gives for every key, old or new: kept in results/NAME.jsonl for each build, run in their order.
+def grouped(records: dict[Key, dict]) -> dict[Key, list[dict]]:
+    """Records by their keys without the last, the seed, where there are two, as errors of means need, or more."""
+    groups = {}
+    for key, record in records.items():
+        groups.setdefault(key[:-1], []).append(record)
+    groups = {key: found for key, found in groups.items() if len(found) > 1}
+    return groups or sys.exit("nothing to print yet")
 
-    Ctrl-C ends it early, and so do no processes, with what there is.
+
+def collect(
+    name: str, run: Callable[..., dict], keys: list[Key], processes: int, version: str | None = None
+) -> dict[Key, dict]:
+    """What run(*key) gives for every key, old or new, in their order; Ctrl-C and no processes leave out what lacks.
+
+    Runs are kept in results/NAME.jsonl and hold for one version, which is the build of our core where nothing is said.
     """
-    build = build or globals()["build"]()
+    version = version or build()
     path = report.RESULTS / f"{name}.jsonl"
     lines = path.read_text().splitlines() if path.exists() else []
-    kept = {tuple(record["key"]): record for record in map(json.loads, lines) if record["build"] == build}
-    found = {key: kept[key] for key in keys if key in kept}
-    missing = [key for key in dict.fromkeys(keys) if key not in found]
-    if not missing or not processes:
-        return found
+    kept = {tuple(record["key"]): record for record in map(json.loads, lines) if record["build"] == version}
+    found = {key: kept.get(key) for key in keys}
+    missing = [key for key, record in found.items() if record is None]
     path.parent.mkdir(exist_ok=True)
-    pool = ProcessPoolExecutor(processes, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
     with path.open("a") as store:
-        try:
-            futures = {pool.submit(run, *key): key for key in missing}
-            for count, future in enumerate(as_completed(futures), 1):
-                key = futures[future]
-                found[key] = {"build": build, "key": key, **future.result()}
-                print(json.dumps(found[key]), file=store, flush=True)
-                print(f"\r{name}: {count} of {len(missing)}", end="", file=sys.stderr, flush=True)
-        except KeyboardInterrupt:
-            signal.signal(
-                signal.SIGINT, signal.SIG_IGN
-            )  # a second one would break off the end of the pool, which hangs
-            print("\nstopped; the same command goes on", end="", file=sys.stderr)
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+        def keep(key, record):
+            found[key] = {"build": version, "key": key, **record}
+            print(json.dumps(found[key]), file=store, flush=True)
+
+        if missing and processes and not STOPPED.is_set():
+            run_all(run, missing, processes, keep)
+    return {key: record for key, record in found.items() if record is not None}
+
+
+def run_all(run: Callable[..., dict], keys: list[Key], processes: int, keep: Callable[[Key, dict], None]) -> None:
+    """Hand over what run(*key) gives as soon as it is done, until Ctrl-C."""
+    pool = ProcessPoolExecutor(processes, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
+    try:
+        futures = {pool.submit(run, *key): key for key in keys}
+        for count, future in enumerate(as_completed(futures), 1):
+            keep(futures[future], future.result())
+            print(f"\r{count} of {len(keys)}", end="", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        STOPPED.set()
+        print("\nstopped; the same command goes on", end="", file=sys.stderr)
+    finally:
+        before = signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # a second Ctrl-C would break off the pool's end: it hangs
+        pool.shutdown(cancel_futures=True)
+        signal.signal(signal.SIGINT, before)
     print(file=sys.stderr)
-    return found
