@@ -10,8 +10,6 @@ divergences, and writes benchmarks/results/discrete.md. `--delta` measures the e
 """
 
 import argparse
-import functools
-import hashlib
 import json
 import os
 import subprocess
@@ -22,14 +20,14 @@ import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from pathlib import Path
+from concurrent.futures import ProcessPoolExecutor
 
 import cases
 import class_cases
 import numpy as np
 import peers
 import report
+import runs
 import tasks
 from scipy import integrate
 
@@ -40,82 +38,32 @@ SIZES = [200, 2_000, 20_000]
 DELTA_SIZES = [200, 1_000, 5_000]
 TASK_SAMPLES, TASK_SEEDS = 5_000, 3
 BITS_SEEDS = 4
-STORE = report.RESULTS / "accuracy.jsonl"
 GMM_MI_SAMPLES = 200  # larger ones take it minutes
-PUBLISHED = """gmm-mi's published runs (Piras et al. 2023, 501 data sets each), what it calls the bootstrap mean:
-
-| case | n      | mean error | quoted error | scatter | covers, % |
-|------|--------|------------|--------------|---------|-----------|
-| D5   | 1,000  | +0.0170    | 0.0159       | 0.0172  | 44 / 82   |
-| D5   | 10,000 | +0.0013    | 0.0048       | 0.0051  | 62 / 94   |
-| D5   | 50,000 | +0.0003    | 0.0021       | 0.0028  | 54 / 88   |"""
 
 # ---- single runs -----------------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def build() -> str:
-    """What tells one build of the core from another."""
-    return hashlib.sha256(Path(_core.__file__).read_bytes()).hexdigest()[:16]
-
-
-@functools.cache
-def peer(environment: str) -> peers.Worker | None:
-    """The worker of the calling process."""
-    return peers.start(environment)
-
-
 def run(case_name: str, n: int, seed: int, with_gmm_mi: bool) -> dict:
     """One data set through every estimator, on one thread."""
-    case = next(case for case in cases.CASES if case.name == case_name)
-    x, y = case.sample(np.random.default_rng([seed, n, zlib.crc32(case.name.encode())]), n)
-    start = time.perf_counter()
-    result = fastgmmmi.mutual_information(x, y, rng=seed, threads=1)
-    record = {"build": build(), "case": case.name, "n": n, "seed": seed, "seconds": time.perf_counter() - start}
-    record |= {"value": result.value, "standard_error": result.standard_error, "n_components": result.n_components}
-    record |= {f"interval{level}": result.confidence_interval(level / 100) for level in (68, 95)}
+    case = cases.named(case_name)
+    x, y = runs.data(case, n, seed)
+    record = {"case": case.name, "n": n, **runs.estimate(x, y, seed)}
     if x.ndim == 1:
         for name, environment, call in (("ksg", "scikit-learn", "ksg_scikit_learn"), ("gmm_mi", "gmm-mi", "gmm_mi")):
-            worker = peer(environment) if name == "ksg" or with_gmm_mi else None
+            worker = runs.peer(environment) if name == "ksg" or with_gmm_mi else None
             record[name] = worker.call(call, {"x": x, "y": y}).get("value") if worker else None
     return record
 
 
-def stored() -> list[dict]:
-    """Runs of this build that were finished before."""
-    records = map(json.loads, STORE.read_text().splitlines()) if STORE.exists() else []
-    return [record for record in records if record["build"] == build()]
-
-
 def run_all(chosen: list[cases.Case], sizes: list[int], seeds: int, gmm_mi_seeds: int, processes: int) -> list[dict]:
     """Every run asked for, old or new."""
-
-    def with_gmm_mi(case, n, seed):
-        return case.kind == "hard edge" and n == GMM_MI_SAMPLES and seed < gmm_mi_seeds
-
-    wanted = {(case.name, n, seed) for case in chosen for n in sizes for seed in range(seeds)}
-    done = {
-        (record["case"], record["n"], record["seed"]): record
-        for record in stored()
-        if (record["case"], record["n"], record["seed"]) in wanted
-    }
-    STORE.parent.mkdir(exist_ok=True)
-    with ProcessPoolExecutor(processes) as pool, STORE.open("a") as store:
-        futures = [
-            pool.submit(run, case.name, n, seed, with_gmm_mi(case, n, seed))
-            for n in sizes
-            for case in chosen
-            for seed in range(seeds)
-            if (case.name, n, seed) not in done
-            or (with_gmm_mi(case, n, seed) and done[case.name, n, seed].get("gmm_mi") is None)
-        ]
-        for count, future in enumerate(as_completed(futures), 1):
-            record = future.result()
-            done[record["case"], record["n"], record["seed"]] = record
-            print(json.dumps(record), file=store, flush=True)
-            print(f"\r{count} of {len(futures)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return list(done.values())
+    keys = [
+        (case.name, n, seed, case.kind == "hard edge" and n == GMM_MI_SAMPLES and seed < gmm_mi_seeds)
+        for n in sizes
+        for case in chosen
+        for seed in range(seeds)
+    ]
+    return list(runs.collect("accuracy", run, keys, processes).values())
 
 
 # ---- the table of errors ---------------------------------------------------------------------------------------------
@@ -137,14 +85,6 @@ HEADER = [
 ]
 
 
-def with_error(errors: np.ndarray) -> str:
-    """Mean and its Monte Carlo error."""
-    if not errors.size:
-        return ""
-    spread = f" ± {errors.std(ddof=1) / np.sqrt(errors.size):.4f}" if errors.size > 1 else ""
-    return f"{errors.mean():+.4f}{spread}"
-
-
 def verdict(case: cases.Case, bias: float, largest_pull: float, covers: list[float]) -> str:
     """Bounds: 0.35 quoted errors for the mean, 5 for each; at independence the interval holds 0 as often as it says."""
     if case.kind == "hard edge":
@@ -156,12 +96,9 @@ def verdict(case: cases.Case, bias: float, largest_pull: float, covers: list[flo
 
 def summary(case: cases.Case, n: int, records: list[dict]) -> list[str]:
     """One row."""
-    values, quoted = (np.array([record[name] for record in records]) for name in ("value", "standard_error"))
+    values, quoted = (runs.numbers(records, name) for name in ("value", "standard_error"))
     errors = values - case.truth
-    covers = []
-    for level in (68, 95):
-        low, high = np.transpose([record[f"interval{level}"] for record in records])
-        covers.append(100 * np.mean((low <= case.truth) & (case.truth <= high)))
+    covers = [100 * np.mean(runs.holds(records, level, case.truth)) for level in (68, 95)]
     pull, bias = np.abs(errors / quoted).max(), errors.mean() / quoted.mean()
     theirs = {
         name: np.array([record[name] for record in records if record.get(name) is not None]) - case.truth
@@ -171,15 +108,15 @@ def summary(case: cases.Case, n: int, records: list[dict]) -> list[str]:
         case.name,
         f"{n:,}",
         f"{case.truth:.4f}",
-        with_error(errors),
+        report.with_error(errors),
         f"{quoted.mean():.4f}",
         f"{bias:+.2f}",
         f"{values.std(ddof=1):.4f}" if len(records) > 1 else "",
         f"{covers[0]:.0f} / {covers[1]:.0f}",
         f"{pull:.1f}",
         report.duration(np.median([record["seconds"] for record in records])),
-        with_error(theirs["ksg"]) or ("absent" if "ksg" in records[0] else "scalars only"),
-        with_error(theirs["gmm_mi"]),
+        report.with_error(theirs["ksg"]) or ("absent" if "ksg" in records[0] else "scalars only"),
+        report.with_error(theirs["gmm_mi"]),
         verdict(case, bias, pull, covers),
     ]
 
@@ -229,7 +166,7 @@ def class_summary(case: class_cases.ClassCase, n: int, runs: np.ndarray) -> list
         case.name + (f" (but {n_undefined} of one class)" if n_undefined else ""),
         f"{n:,}",
         f"{case.truth:.4f}",
-        with_error(errors),
+        report.with_error(errors),
         f"{quoted:.4f}",
         f"{errors.mean() / quoted:+.2f}",
         f"{errors.std(ddof=1):.4f}",
@@ -241,12 +178,9 @@ def class_summary(case: class_cases.ClassCase, n: int, runs: np.ndarray) -> list
 
 def run_delta(case_name: str, n: int, seed: int) -> list[float]:
     """The same of one data set of two variables, without resampling."""
-    case = next(case for case in cases.CASES if case.name == case_name)
-    x, y = case.sample(np.random.default_rng([seed, n, zlib.crc32(case.name.encode())]), n)
-    start = time.perf_counter()
-    r = fastgmmmi.mutual_information(x, y, error="delta", rng=seed, threads=1)
-    seconds = time.perf_counter() - start
-    return [r.value, r.standard_error, *r.confidence_interval(0.68), *r.confidence_interval(0.95), seconds]
+    case = cases.named(case_name)
+    r = runs.estimate(*runs.data(case, n, seed), seed, error="delta")
+    return [r["value"], r["standard_error"], *r["interval68"], *r["interval95"], r["seconds"]]
 
 
 def class_table(
@@ -282,7 +216,7 @@ def run_task(name: str, seed: int) -> dict:
         r = fastgmmmi.mutual_information(x, y, error="delta", rng=seed, threads=1)
     record = {"error": r.value - task.truth, "quoted": r.standard_error, "components": r.n_components}
     record |= {"marginals": r.marginals, "seconds": time.perf_counter() - start}
-    worker = peer("nearest-neighbours")
+    worker = runs.peer("nearest-neighbours")
     value = worker.call("ksg_npeet", {"x": x, "y": y}).get("value") if worker else None
     return record | {"ksg": np.nan if value is None else value - task.truth}
 
@@ -537,7 +471,7 @@ def main() -> None:
             f"## Estimates\n\n{options.seeds} data sets for each row, every option at its default; errors in nats. "
             f"{peers.versions()}",
             error_table(chosen, options.sizes, records),
-            PUBLISHED,
+            peers.published_table(),
         ]
     if everything or options.integral:
         parts += ["## Integrals of fixed mixtures, to 1e-5 nats", integral_table()]

@@ -24,18 +24,20 @@ class Case:
 
 @dataclass(frozen=True)
 class Mixture:
-    """Weights (K), means (K, d), covariances (K, d, d)."""
+    """Weights (K), means (K, d), covariances (K, d, d) of x, the first dx columns, and y."""
 
     weights: np.ndarray
     means: np.ndarray
     covariances: np.ndarray
+    dx: int = 1
 
     def sample(self, rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
         """First and second variable of n draws."""
         components = rng.choice(len(self.weights), size=n, p=self.weights)
-        noise = rng.standard_normal((n, 2, 1))
+        noise = rng.standard_normal((n, self.means.shape[1], 1))
         draws = self.means[components] + (np.linalg.cholesky(self.covariances)[components] @ noise)[..., 0]
-        return draws[:, 0], draws[:, 1]
+        sides = draws[:, : self.dx], draws[:, self.dx :]
+        return sides if draws.shape[1] > 2 else tuple(side[:, 0] for side in sides)
 
 
 def plane_mixture(weights: list, means: list, covariances: list) -> Mixture:
@@ -52,6 +54,28 @@ D5 = plane_mixture(
     [(-1, 1), (0, 2), (-1.5, 2), (2, 1), (-0.25, 0)],
     [(1, 0, 0.1), (0.5, 0.2, 0.5), (0.1, 0.05, 0.1), (0.5, -0.1, 0.9), (0.2, -0.05, 0.1)],
 )
+
+
+def ring(n_components: int, radius: float, along: float, across: float) -> Mixture:
+    """Equal components around a circle, each of a deviation along it and another across."""
+    angles = 2 * np.pi * np.arange(n_components) / n_components
+    outwards = np.column_stack([np.cos(angles), np.sin(angles)])
+    squares = outwards[:, :, None] * outwards[:, None, :]
+    covariances = along**2 * (np.eye(2) - squares) + across**2 * squares
+    return Mixture(np.full(n_components, 1 / n_components), radius * outwards, covariances)
+
+
+RING = ring(8, 2, 0.25, 0.1)
+
+
+def three_and_two() -> Mixture:
+    """Three components in 3 + 2 dimensions whose places and shapes both tell."""
+    means = np.array([[0, 0, 0, 0, 0], [2, 1, -1, 1.5, -1], [-1, 2, 1, -1, -1.5]], float)
+    factors = np.eye(5) + 0.25 * np.random.default_rng(1).standard_normal((3, 5, 5))
+    return Mixture(np.array([0.5, 0.3, 0.2]), means, factors @ factors.transpose(0, 2, 1), dx=3)
+
+
+MIXTURE_3_2 = three_and_two()
 
 
 def gaussian(rho: float) -> Case:
@@ -114,3 +138,14 @@ CASES = [
     *(gamma_exponential(a) for a in (0.3, 1, 10)),
     *(weinman(a) for a in (0.3, 2)),
 ]
+
+# What only coverage.py measures.
+MORE = [
+    Case("ring of 8", 1.133658, RING.sample, "mixture"),
+    Case("mixture 3+2", 0.628122, MIXTURE_3_2.sample, "mixture"),
+]
+
+
+def named(name: str) -> Case:
+    """The case of that name."""
+    return next(case for case in [*CASES, *MORE] if case.name == name)

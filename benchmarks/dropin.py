@@ -8,7 +8,6 @@ import argparse
 import json
 import sys
 import zlib
-from collections.abc import Callable
 
 import cases
 import numpy as np
@@ -21,7 +20,6 @@ from fastgmmmi import gmm_mi
 STORE = report.RESULTS / "gmm-mi.jsonl"
 SEEDS = 20
 ORDERS = 10  # of the rows of each data set, for ours: the search turns on random numbers, and runs of ours are quick
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # gmm-mi is faster so: its matrices are small
 CLASSES = 10
 LABEL_BOOTSTRAPS = 20  # of the labels, each of which takes gmm-mi more than a second
 
@@ -32,22 +30,17 @@ def labelled(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return 0.8 * labels + np.where(labels % 2, 1.0, 0.5) * rng.standard_normal(labels.size), labels
 
 
-def case(name: str) -> Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]:
-    """How one of benchmarks/cases.py is drawn."""
-    return next(case.sample for case in cases.CASES if case.name == name)
-
-
 # What is drawn, samples, and what is asked of the selection (nothing: defaults).
 RUNS = [
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, ""),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 2_000, ""),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 10_000, ""),
-    ("D5", case("D5"), 1_000, ""),
-    ("gamma-exponential a=1, logs", case("gamma-exponential a=1, logs"), 1_000, ""),
+    ("Gaussian rho=0.6", cases.named("Gaussian rho=0.6").sample, 200, ""),
+    ("Gaussian rho=0.6", cases.named("Gaussian rho=0.6").sample, 2_000, ""),
+    ("Gaussian rho=0.6", cases.named("Gaussian rho=0.6").sample, 10_000, ""),
+    ("D5", cases.named("D5").sample, 1_000, ""),
+    ("gamma-exponential a=1, logs", cases.named("gamma-exponential a=1, logs").sample, 1_000, ""),
     ("label of 10 classes", labelled, 2_000, ""),
-    ("Gaussian rho=0.6", case("Gaussian rho=0.6"), 200, "fixed_components_number=1"),
-    ("D5", case("D5"), 1_000, "patience=2"),
-    ("D5", case("D5"), 1_000, "fixed_components_number=5"),
+    ("Gaussian rho=0.6", cases.named("Gaussian rho=0.6").sample, 200, "fixed_components_number=1"),
+    ("D5", cases.named("D5").sample, 1_000, "patience=2"),
+    ("D5", cases.named("D5").sample, 1_000, "fixed_components_number=5"),
 ]
 Key = tuple[str, int, str, int]  # name, samples, selection, seed
 
@@ -67,7 +60,7 @@ def theirs(keys: list[Key]) -> dict[Key, dict]:
     lines = STORE.read_text().splitlines() if STORE.exists() else []
     found = {tuple(record["key"]): record for record in map(json.loads, lines)}
     missing = [key for key in keys if key not in found]
-    peer = peers.start("gmm-mi", **ONE_THREAD) if missing else None
+    peer = peers.start("gmm-mi", **peers.ONE_THREAD) if missing else None
     if missing and peer is None:
         sys.exit("gmm-mi is not installed: python benchmarks/peers.py")
     STORE.parent.mkdir(exist_ok=True)
@@ -93,11 +86,6 @@ def ours(key: Key) -> dict:
     return {name: float(np.mean([record[name] for record in records])) for name in records[0]}
 
 
-def with_error(values: np.ndarray, digits: int) -> str:
-    """Mean and its Monte Carlo error."""
-    return f"{values.mean():+.{digits}f} ± {values.std(ddof=1) / np.sqrt(values.size):.{digits}f}"
-
-
 def summary(name: str, n: int, selection: str, pairs: list[tuple[dict, dict]]) -> list[str]:
     """One row; where gmm-mi stopped with an error there is nothing to compare."""
     us, them = zip(*(pair for pair in pairs if "failed" not in pair[1]), strict=True)
@@ -117,8 +105,8 @@ def summary(name: str, n: int, selection: str, pairs: list[tuple[dict, dict]]) -
         selection or "defaults",
         f"{mine.mean():.4f} ± {mine_error.mean():.4f}",
         f"{value.mean():.4f} ± {error.mean():.4f}",
-        with_error(difference, 2),
-        with_error(100 * ratio, 0),
+        report.with_error(difference, 2),
+        report.with_error(100 * ratio, 0),
         " / ".join(filter(None, components)),
         f"{report.duration(seconds[0])} / {report.duration(seconds[1])}",
         f"{seconds[1] / seconds[0]:,.0f}",

@@ -1,5 +1,6 @@
 """Tables for people, with the machine and the versions that they were made with."""
 
+import argparse
 import datetime
 import importlib.metadata
 import os
@@ -9,8 +10,14 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 import fastgmmmi
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).with_name("results")
 
@@ -31,6 +38,51 @@ def duration(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
+
+
+def with_error(values: np.ndarray, digits: int = 4) -> str:
+    """Mean and its Monte Carlo error."""
+    if not values.size:
+        return ""
+    spread = f" ± {mean_error(values):.{digits}f}" if values.size > 1 else ""
+    return f"{values.mean():+.{digits}f}{spread}"
+
+
+def mean_error(values: np.ndarray) -> float:
+    """Monte Carlo error of a mean."""
+    return float(values.std(ddof=1) / np.sqrt(values.size))
+
+
+def deviation_error(values: np.ndarray) -> float:
+    """Monte Carlo error of the standard deviation of values of any distribution."""
+    centred = values - values.mean()
+    variance = centred.var(ddof=1)
+    return float(np.sqrt(max(np.mean(centred**4) - variance**2, 0) / values.size / variance) / 2)
+
+
+def share_error(held: np.ndarray) -> float:
+    """Binomial error of a share; (k + 1/2) / (n + 1) in place of k / n, so that it is not 0 where all or none hold."""
+    share = (np.count_nonzero(held) + 0.5) / (held.size + 1)
+    return float(np.sqrt(share * (1 - share) / held.size))
+
+
+def percent(held: np.ndarray) -> str:
+    """Share and its binomial error."""
+    return f"{100 * held.mean():.1f} ± {100 * share_error(held):.1f}"
+
+
+def verdict(missed: list[str]) -> str:
+    """Whether all bounds are met, and which are not."""
+    return f"missed: {', '.join(missed)}" if missed else "met"
+
+
+def add_run_options(parser: argparse.ArgumentParser, seeds: int) -> None:
+    """How many runs, and on how many processes."""
+    parser.add_argument("--seeds", type=int, default=seeds, help="data sets for each row")
+    parser.add_argument("--processes", type=int, default=cores(), help="each of one thread")
+    parser.add_argument(
+        "--table-only", dest="processes", action="store_const", const=0, help="run nothing, print what there is"
+    )
 
 
 def machine() -> str:
@@ -65,9 +117,16 @@ def machine_tiers() -> list[str]:
     return found
 
 
-def publish(name: str, text: str, record: bool) -> None:
-    """Print the report; where it is one for the record, write benchmarks/results/NAME.md as well."""
+def publish(name: str, text: str, record: bool, figure: "Figure | None" = None) -> None:
+    """Print the report; where it is one for the record, write benchmarks/results/NAME.md and .png as well.
+
+    The picture of what is not for the record goes to the folder of temporary files.
+    """
     print(text)
+    folder = RESULTS if record else Path(tempfile.gettempdir())
     if record:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"{name}.md").write_text(text + "\n", encoding="utf-8")
+    if figure is not None:
+        figure.savefig(folder / f"{name}.png", dpi=100, metadata={"Software": None})
+        print(f"picture: {folder / name}.png", file=sys.stderr)

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import integrate
+from scipy import integrate, stats
 from scipy.special import digamma
+
+from fastgmmmi import _core
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
@@ -22,6 +24,7 @@ def load(name):
 
 
 cases, class_cases = load("cases"), load("class_cases")
+MIXTURES = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "ring of 8": cases.RING}
 
 
 @pytest.mark.parametrize("a", [0.3, 0.5, 2])
@@ -55,9 +58,9 @@ def test_multivariate_gaussian(d):
     np.testing.assert_allclose(np.cov(draws.T), covariance, atol=0.03)
 
 
-@pytest.mark.parametrize("name", ["D1", "D3p", "D5"])
+@pytest.mark.parametrize("name", MIXTURES)
 def test_mixture(name):
-    mixture = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5}[name]
+    mixture = MIXTURES[name]
     # The trapezoid rule converges spectrally on a smooth density that vanishes at the edges.
     x, y = np.linspace(-10, 10, 2001), np.linspace(-5, 10, 1501)
     density = np.zeros((x.size, y.size))
@@ -70,11 +73,45 @@ def test_mixture(name):
     independent = density.sum(1, keepdims=True) * density.sum(0, keepdims=True) * cell
     inside = density > 1e-300
     information = (density[inside] * np.log(density[inside] / independent[inside])).sum() * cell
-    truth = next(case.truth for case in cases.CASES if case.name == name)
-    assert truth == pytest.approx(information, abs=1e-6)
+    assert cases.named(name).truth == pytest.approx(information, abs=1e-6)
 
 
-@pytest.mark.parametrize("case", cases.CASES, ids=lambda case: case.name)
+def test_mixture_of_vectors():
+    # The exact log ratio at quasi-random points of each component, randomised eight times.
+    mixture = cases.MIXTURE_3_2
+    sides = slice(None), slice(None, mixture.dx), slice(mixture.dx, None)
+
+    def log_density(points, side):
+        densities = [
+            weight * stats.multivariate_normal(mean[side], covariance[side, side]).pdf(points[:, side])
+            for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True)
+        ]
+        return np.log(np.sum(densities, axis=0))
+
+    def estimate(seed):
+        normal = stats.norm.ppf(stats.qmc.Sobol(5, rng=seed).random_base2(12))
+        total = 0.0
+        for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
+            joint, x, y = (log_density(mean + normal @ np.linalg.cholesky(covariance).T, side) for side in sides)
+            total += weight * np.mean(joint - x - y)
+        return total
+
+    estimates = np.array([estimate(seed) for seed in range(8)])
+    error = estimates.std(ddof=1) / np.sqrt(8)
+    assert error < 3e-4
+    assert cases.named("mixture 3+2").truth == pytest.approx(estimates.mean(), abs=4 * error)
+    core, quoted = _core.mixture_mutual_information(
+        mixture.weights,
+        mixture.means,
+        mixture.covariances,
+        *(np.array(columns, np.int32) for columns in ([0, 1, 2], [3, 4], [])),
+        1e-4,
+        0,
+    )
+    assert cases.named("mixture 3+2").truth == pytest.approx(core, abs=4 * quoted + 1e-5)
+
+
+@pytest.mark.parametrize("case", [*cases.CASES, *cases.MORE], ids=lambda case: case.name)
 def test_sampler_is_keyed_by_its_generator(case):
     first, second = (case.sample(np.random.default_rng(3), 50) for _ in range(2))
     for left, right in zip(first, second, strict=True):
