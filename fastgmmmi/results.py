@@ -188,7 +188,7 @@ class MIResult:
         The bootstrap distribution is biased twice where the estimate is not: its replicates are moved to the mean
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
-        of components (`reselected`), "bca" covers the "normal" interval too. Replicates that failed are left out.
+        of components (`reselected`), "bca" lies half-way to the "normal" interval. Replicates that failed are left out.
         Quantiles are those that a further replicate would fall below with the probability asked for: the k-th of B
         ordered replicates stands for ``k / (B + 1)``.
 
@@ -231,8 +231,8 @@ class MIResult:
             low, high = self.value - mean + _quantiles(replicates, levels)
             # Where they choose, replicates mix several fits, and the shape of a mixture says little of one estimate.
             if self.reselected:
-                low = min(low, self.value + normal.inv_cdf(tails[0]) * error)
-                high = max(high, self.value + normal.inv_cdf(tails[1]) * error)
+                low = (low + self.value + normal.inv_cdf(tails[0]) * error) / 2
+                high = (high + self.value + normal.inv_cdf(tails[1]) * error) / 2
         return float(low), float(high)
 
     @property

@@ -44,11 +44,11 @@ def test_intervals(r, level):
     assert r.confidence_interval() == r.confidence_interval(0.95, "bca")
 
 
-def test_bca_covers_the_normal_interval_where_replicates_reselect(r):
+def test_bca_lies_half_way_to_the_normal_interval_where_replicates_reselect(r):
     anew = dataclasses.replace(r, reselected=True)
     for level in (0.5, 0.95):
         ends = np.array([r.confidence_interval(level, method) for method in ("bca", "normal")])
-        assert anew.confidence_interval(level) == (ends[:, 0].min(), ends[:, 1].max())
+        np.testing.assert_allclose(anew.confidence_interval(level), ends.mean(axis=0), rtol=1e-12)
 
 
 def test_acceleration_moves_the_interval(r):
