@@ -618,7 +618,7 @@ int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *
         *n_components += bearable < 1 ? 1 : bearable < most ? bearable : most;
     }
     bool may_be_student = options->marginals == FGM_MARGINALS_STUDENTIZE || options->marginals == FGM_MARGINALS_AUTO;
-    if (may_be_student && *n_components < options->max_components) *n_components = options->max_components;
+    if (may_be_student && options->n_components == 0 && *n_components < options->max_components) *n_components = options->max_components;
     fgm_classes_release(&classes);
     free(class_of);
     return status;
