@@ -107,7 +107,7 @@ HEADER = [
     "n",
     "data sets",
     "mean shift / error bar",
-    "mean |shift|",
+    "mean absolute shift",
     "change of the error bar, %",
     "gmm-mi: mean shift / error bar",
     "gmm-mi: change of the error bar, %",
@@ -145,15 +145,14 @@ def summary_table(groups: dict, theirs: dict, cells: list[tuple[str, int]], sett
     )
 
 
-def picture(groups: dict, theirs: dict, cells: list[tuple[str, int]]) -> Figure:
+def picture(groups: dict, theirs: dict, cells: list[tuple[str, int]], points: list[tuple[str, Value]]) -> Figure:
     """Mean shifts of value and error bar, setting by setting, against the goals."""
-    rows = [(setting, value) for setting, values in SETTINGS.items() for value in values]
-    figure = Figure(figsize=(9, 1.5 + 0.19 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(9, 1.5 + 0.19 * len(points)), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     everyone = [(f"{name}, {n:,}", groups, (name, n), "o") for name, n in cells]
     everyone.append((f"gmm-mi, {GMM_MI_CELL[0]}, {GMM_MI_CELL[1]:,}", theirs, GMM_MI_CELL, "x"))
     for offset, (label, source, cell, marker) in zip(np.linspace(0.3, -0.3, len(everyone)), everyone, strict=True):
-        found = [(-place + offset, moves(source, *cell, *which)) for place, which in enumerate(rows)]
+        found = [(-place + offset, moves(source, *cell, *which)) for place, which in enumerate(points)]
         found = [(place, both) for place, both in found if both[0].size > 1]
         for i, ax in enumerate(panels):
             means = [both[i].mean() for _, both in found]
@@ -165,7 +164,7 @@ def picture(groups: dict, theirs: dict, cells: list[tuple[str, int]]) -> Figure:
     ):
         ax.axvspan(-bound, bound, color="tab:green", alpha=0.15)
         ax.set_xlabel(f"mean {name}")
-    panels[0].set_yticks(-np.arange(len(rows)), [f"{setting} = {value}" for setting, value in rows], fontsize=7)
+    panels[0].set_yticks(-np.arange(len(points)), [f"{setting} = {value}" for setting, value in points], fontsize=7)
     panels[1].legend(fontsize=6)
     return figure
 
@@ -201,7 +200,7 @@ def main() -> None:
         f"{summary_table(groups, theirs, cells, options.settings)}\n\n{report.table(HEADER, rows)}"
     )
     complete = options.seeds >= SEEDS and len(rows) == sum(map(len, SETTINGS.values())) * len(SIZES) * len(CASES)
-    report.publish("settings", text, complete, picture(groups, theirs, cells))
+    report.publish("settings", text, complete, picture(groups, theirs, cells, points))
 
 
 if __name__ == "__main__":
