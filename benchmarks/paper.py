@@ -222,7 +222,7 @@ def main() -> None:
     text = (
         f"# The paper's experiments\n\n{report.machine()}.\n\nEvery option at its default; nats. Behind ± is the Monte "
         f"Carlo error. {peers.versions()}\n\n## Grids, n = {GRID_SAMPLES}, up to {GRID_SEEDS} data sets for each row, "
-        f"{options.gmm_mi} for gmm-mi\n\n{grid_tables(families, groups)}\n\n"
+        f"{options.gmm_mi} for gmm-mi\n\nscikit-learn's KSG is never below 0.\n\n{grid_tables(families, groups)}\n\n"
         f"## Error bars, Gaussian, rho = {RHO}\n\nThe limit is that of Cramér and Rao, rho / sqrt(n). Goal: "
         f"{ERROR_BAND[0]} to {ERROR_BAND[1]} for quoted error / scatter.\n\n{error_table(groups)}\n\n"
         f"## Maps, Gaussian, rho = {RHO}\n\nGoals: a bias no larger than gmm-mi's published one, within two Monte "
