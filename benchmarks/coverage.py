@@ -6,6 +6,7 @@ nothing.
 """
 
 import argparse
+import sys
 from dataclasses import dataclass
 
 import cases
@@ -181,6 +182,8 @@ def main() -> None:
     records = runs.collect("coverage", run, keys, options.processes)
     groups = runs.grouped(records)
     found = {cell: calibration(cases.named(cell[0]).truth, groups[cell]) for cell in chosen if cell in groups}
+    if not found:
+        sys.exit("nothing to print yet")
     text = (
         f"# Calibration\n\n{report.machine()}.\n\nErrors of values, quoted errors and intervals, every option at its "
         f"default, up to {options.seeds} data sets for each row; nats. Behind ± is the Monte Carlo error. Goals for a "

@@ -75,7 +75,7 @@ def distance_correlation(x: np.ndarray, y: np.ndarray, seed: int) -> float:
         return distances - means - means[:, None] + means.mean()
 
     a, b = centred(x), centred(y)
-    return permutation_p_value(lambda order: float(np.vdot(a[np.ix_(order, order)], b)), len(x), seed)
+    return permutation_p_value(lambda order: float(np.sum(a[np.ix_(order, order)] * b)), len(x), seed)
 
 
 TESTS = {

@@ -55,9 +55,8 @@ def mean_error(values: np.ndarray) -> float:
 
 def deviation_error(values: np.ndarray) -> float:
     """Monte Carlo error of the standard deviation of values of any distribution."""
-    centred = values - values.mean()
-    variance = centred.var(ddof=1)
-    return float(np.sqrt(max(np.mean(centred**4) - variance**2, 0) / values.size / variance) / 2)
+    squares = (values - values.mean()) ** 2
+    return float(squares.std() / np.sqrt(values.size * squares.mean()) / 2)
 
 
 def share_error(held: np.ndarray) -> float:

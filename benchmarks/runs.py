@@ -66,8 +66,7 @@ def grouped(records: dict[Key, dict]) -> dict[Key, list[dict]]:
     groups = {}
     for key, record in records.items():
         groups.setdefault(key[:-1], []).append(record)
-    groups = {key: found for key, found in groups.items() if len(found) > 1}
-    return groups or sys.exit("nothing to print yet")
+    return {key: found for key, found in groups.items() if len(found) > 1}
 
 
 def collect(

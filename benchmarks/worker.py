@@ -47,10 +47,14 @@ def fastgmmmi_matrix(module, x, y=None, **options):
     return {"seconds": seconds, "megabytes": memory("VmHWM") - before, "failed pairs": failed}
 
 
-def gmm_mi(module, x, y, **select):
-    """The whole job of gmm-mi with its defaults, 50 bootstraps, but for what is said about the selection."""
-    estimate = module.EstimateMI(select_components_params=module.SelectComponentsParamHolder(**select))
-    (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]))
+def gmm_mi(module, x, y, fit=None, distribution=None, **select):
+    """The whole job of gmm-mi with its defaults, but for what is said about fits, replicates and the selection."""
+    estimate = module.EstimateMI(
+        gmm_fit_params=module.GMMFitParamHolder(**(fit or {})),
+        select_components_params=module.SelectComponentsParamHolder(**select),
+    )
+    replicates = module.MIDistParamHolder(**(distribution or {}))
+    (value, error), seconds = timed(estimate.fit_estimate, np.column_stack([x, y]), mi_dist_params=replicates)
     return {
         "seconds": seconds,
         "value": float(value),

@@ -1,6 +1,7 @@
 """The truths that benchmarks/ measures errors from, by quadrature of the densities, and the samplers beside them."""
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def load(name):
     return module
 
 
-cases, class_cases = load("cases"), load("class_cases")
+cases, class_cases, report, _, runs = map(load, ("cases", "class_cases", "report", "peers", "runs"))
 MIXTURES = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "ring of 8": cases.RING}
 
 
@@ -144,3 +145,26 @@ def test_truths_with_labels_and_conditions():
     table = np.array([[3, 1], [1, 3]]) / 8
     assert class_truth("2 x 2 labels") == pytest.approx(np.sum(table * np.log(4 * table)))
     assert class_truth("3 x 3 labels, independent") == pytest.approx(0, abs=1e-12)
+
+
+def test_monte_carlo_errors():
+    # Deviations and shares scatter as they say, over many samples of a law that is not Gaussian.
+    samples = np.random.default_rng(0).exponential(size=(2000, 300))
+    errors = [report.deviation_error(sample) for sample in samples]
+    assert np.mean(errors) == pytest.approx(samples.std(axis=1, ddof=1).std(), rel=0.15)
+    held = samples < 1
+    assert np.mean([report.share_error(each) for each in held]) == pytest.approx(held.mean(axis=1).std(), rel=0.05)
+    assert report.share_error(np.ones(300, bool)) > 0
+
+
+def test_runs_hold_for_one_version(tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    lines = [
+        {"build": build, "key": ["D1", 200, seed], "value": seed} for build in ("old", "new") for seed in (1, 0, 7)
+    ]
+    (tmp_path / "some.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines[:-1]))
+    keys = [("D1", 200, seed) for seed in range(9)]
+    old, new = (runs.collect("some", dict, keys, 0, version) for version in ("old", "new"))
+    assert [record["value"] for record in old.values()] == [0, 1, 7]
+    assert list(new) == keys[:2]
+    assert [len(group) for group in runs.grouped(old).values()] == [3]
