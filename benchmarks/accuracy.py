@@ -6,7 +6,6 @@ benchmarks/results/accuracy.jsonl, so that a stopped run goes on where it was, f
 `--integral` compares the integral of fixed mixtures with an independent adaptive one, `--bits` compares the bits of
 results over threads and CPU tiers, `--discrete` measures estimates with labels and conditions, entropies and
 divergences, and writes benchmarks/results/discrete.md. `--delta` measures the error bars without resampling (delta.md),
-`--tasks` tasks of many kinds up to 5 + 5 dimensions beside nearest neighbours for vectors (tasks.md).
 """
 
 import argparse
@@ -28,7 +27,6 @@ import numpy as np
 import peers
 import report
 import runs
-import tasks
 from scipy import integrate
 
 import fastgmmmi
@@ -36,7 +34,6 @@ from fastgmmmi import _core
 
 SIZES = [200, 2_000, 20_000]
 DELTA_SIZES = [200, 1_000, 5_000]
-TASK_SAMPLES, TASK_SEEDS = 5_000, 3
 BITS_SEEDS = 4
 GMM_MI_SAMPLES = 200  # larger ones take it minutes
 
@@ -201,71 +198,6 @@ def class_table(
                 print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
     header = [*HEADER[:8], "time, one thread", "verdict"]
     return report.table(header, rows)
-
-
-# ---- tasks of many kinds ---------------------------------------------------------------------------------------------
-
-
-def run_task(name: str, seed: int) -> dict:
-    """One data set through our estimator, without resampling, and through nearest neighbours for vectors."""
-    task = next(task for task in tasks.tasks() if task.name == name)
-    x, y = task.sample(np.random.default_rng([seed, zlib.crc32(name.encode())]), TASK_SAMPLES)
-    start = time.perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        r = fastgmmmi.mutual_information(x, y, error="delta", rng=seed, threads=1)
-    record = {"error": r.value - task.truth, "quoted": r.standard_error, "components": r.n_components}
-    record |= {"marginals": r.marginals, "seconds": time.perf_counter() - start}
-    worker = runs.peer("nearest-neighbours")
-    value = worker.call("ksg_npeet", {"x": x, "y": y}).get("value") if worker else None
-    return record | {"ksg": np.nan if value is None else value - task.truth}
-
-
-def task_table(chosen: list[tasks.Task], processes: int) -> str:
-    """Rows by task, and below the mean, median and largest error, a task's being the mean over its data sets."""
-    rows, ours, theirs = [], [], []
-    with ProcessPoolExecutor(processes) as pool:
-        found = [[pool.submit(run_task, task.name, seed) for seed in range(TASK_SEEDS)] for task in chosen]
-        for task, futures in zip(chosen, found, strict=True):
-            records = [future.result() for future in futures]
-            errors, ksg = (np.array([record[name] for record in records]) for name in ("error", "ksg"))
-            ours.append(abs(errors.mean()))
-            theirs.append(abs(ksg.mean()))
-            rows.append(
-                [
-                    task.name,
-                    f"{task.truth:.3f}",
-                    f"{errors.mean():+.4f}",
-                    f"{np.mean([record['quoted'] for record in records]):.4f}",
-                    f"{ksg.mean():+.4f}" if np.isfinite(ksg).all() else "absent",
-                    ", ".join(sorted({record["marginals"] for record in records})),
-                    " ".join(str(record["components"]) for record in records),
-                    report.duration(np.median([record["seconds"] for record in records])),
-                ]
-            )
-            print(*rows[-1], sep=" | ", file=sys.stderr, flush=True)
-    header = [
-        "task",
-        "truth",
-        "mean error",
-        "quoted error",
-        "KSG's mean error",
-        "map",
-        "components",
-        "time, one thread",
-    ]
-    summaries = [
-        [name, f"{of(ours):.4f}", f"{of(theirs):.4f}", f"{goal:g}", "met" if of(ours) <= goal else "missed"]
-        for name, of, goal in (("mean", np.mean, 0.035), ("median", np.median, 0.012), ("largest", np.max, 0.25))
-    ]
-    return "\n\n".join(
-        [
-            f"n = {TASK_SAMPLES:,}, {TASK_SEEDS} data sets for each task, errors in nats; every option at its default "
-            f'but error="delta". {peers.versions()}',
-            report.table(header, rows),
-            report.table(["|error| over tasks", "fastgmmmi", "KSG (npeet)", "goal", "verdict"], summaries),
-        ]
-    )
 
 
 # ---- integrals of fixed mixtures -------------------------------------------------------------------------------------
@@ -442,7 +374,6 @@ def main() -> None:
     )
     parser.add_argument("--discrete", action="store_true", help="only labels, conditions, entropies and divergences")
     parser.add_argument("--delta", action="store_true", help="only error bars without resampling")
-    parser.add_argument("--tasks", action="store_true", help="only tasks of many kinds")
     options = parser.parse_args()
     if options.quick:
         options.seeds, options.sizes = 5, options.sizes[:2]
@@ -458,10 +389,6 @@ def main() -> None:
         table = class_table(chosen, sizes, options.seeds, options.processes, run_delta)
         complete = options.seeds >= 100 and len(chosen) == len(cases.CASES) and sizes == DELTA_SIZES
         report.publish("delta", f"# Errors without resampling\n\n{report.machine()}.\n\n{table}", record=complete)
-        return
-    if options.tasks:
-        table = task_table(tasks.tasks(), options.processes)
-        report.publish("tasks", f"# Tasks of many kinds\n\n{report.machine()}.\n\n{table}", record=True)
         return
     everything = not options.integral and options.bits is None
     parts = [f"# Accuracy\n\n{report.machine()}."]
