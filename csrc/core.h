@@ -132,7 +132,7 @@ static inline size_t fgm_padded(int parameters) { return (size_t)(parameters + 3
 #define FGM_SCORE_BLOCK 128
 
 static inline size_t fgm_score_work_size(int n_components, int d) {
-    size_t q = fgm_padded(FGM_PACK_STRIDE(d)), rows = (size_t)d + 2 + 2 * q + fgm_padded(n_components * FGM_PACK_STRIDE(d));
+    size_t rows = (size_t)d + 2 + (size_t)(n_components + 1) * FGM_PACK_STRIDE((size_t)d);
     return fgm_work_size(n_components, d) + rows * FGM_SCORE_BLOCK;
 }
 
