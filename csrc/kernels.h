@@ -25,6 +25,7 @@ typedef struct block {
     int64_t stride;        /* distance of columns */
     const double *columns; /* (d, stride) */
     const double *weights; /* (size) */
+    bool equal;            /* all weights are 1, or 0 where padding */
 } block;
 
 typedef struct block_memory {
@@ -58,6 +59,7 @@ static block take_block(fgm_samples samples, int64_t start, block_memory memory)
     taken.stride = samples.stride;
     taken.columns = samples.columns + start;
     taken.weights = samples.weights ? samples.weights + start : memory.weights;
+    taken.equal = !samples.weights;
     bool ragged = taken.size != taken.count;
     if (ragged || !samples.weights) {
         for (int b = 0; b < taken.size; ++b) memory.weights[b] = b >= taken.count ? 0.0 : samples.weights ? samples.weights[start + b] : 1.0;
@@ -155,36 +157,58 @@ static void block_terms(int d, block samples, const double *parameters, double *
 
 /* ---- normalise --------------------------------------------------------------------------------------------------------------- */
 
-/* Log-density of each sample of a block; terms become exp(term - maximum) and reciprocal 1 / their sum. */
-FGM_INLINE vec normalise(int n_components, double *terms /* (K, block_stride), at one register */, int block_stride, vec *reciprocal) {
-    if (n_components == 1) {
-        vec log_density = vec_load(terms);
-        vec_store(terms, vec_fill(1.0));
-        *reciprocal = vec_fill(1.0);
-        return log_density;
-    }
-    vec maximum = vec_load(terms);
-    for (int k = 1; k < n_components; ++k) maximum = vec_max(vec_load(terms + k * block_stride), maximum);
-    vec sum = vec_fill(0.0);
-    for (int k = 0; k < n_components; ++k) {
-        vec share = vec_exp(vec_load(terms + k * block_stride) - maximum);
-        vec_store(terms + k * block_stride, share);
-        sum += share;
-    }
-    *reciprocal = 1.0 / sum;
-    return maximum + vec_log(sum);
+/* Shares of two terms: of exp(term - maximum) one is 1. */
+FGM_INLINE vec share_two(double *first, double *second, vec *sum) {
+    vec one = vec_load(first), two = vec_load(second);
+    uvec is_larger = VEC_TRUE(two > one);
+    vec maximum = vec_select(is_larger, two, one), smaller = vec_exp(vec_select(is_larger, one, two) - maximum), whole = vec_fill(1.0);
+    vec_store(first, vec_select(is_larger, smaller, whole));
+    vec_store(second, vec_select(is_larger, whole, smaller));
+    *sum = whole + smaller;
+    return maximum;
 }
 
-/* scale becomes weight / sum, so that a responsibility is term times scale. Returns the weighted sum of log-densities. */
-static double block_normalise(int n_components, block samples, block_memory memory) {
-    vec total = vec_fill(0.0);
-    for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec reciprocal, weight = vec_load(samples.weights + b);
-        vec log_density = normalise(n_components, memory.terms + b, memory.size, &reciprocal);
-        total += weight * log_density;
-        vec_store(memory.scale + b, weight * reciprocal);
+/* The maximum of each sample's terms, which become exp(term - maximum), and their sum: at one register of a block. */
+FGM_INLINE vec share(int n_components, double *terms /* (K, block_stride), at one register */, int block_stride, vec *sum) {
+    if (n_components == 2) return share_two(terms, terms + block_stride, sum);
+    vec maximum = vec_load(terms);
+    for (int k = 1; k < n_components; ++k) maximum = vec_max(vec_load(terms + k * block_stride), maximum);
+    *sum = vec_fill(0.0);
+    for (int k = 0; k < n_components; ++k) {
+        vec own = vec_exp(vec_load(terms + k * block_stride) - maximum);
+        vec_store(terms + k * block_stride, own);
+        *sum += own;
     }
-    return vec_sum(total);
+    return maximum;
+}
+
+#define FGM_FACTORS 16 /* sums of shares, each at most K, whose product has one logarithm */
+
+/* Terms become shares and scale weight / sum, so that a responsibility is their product. Returns the weighted sum of log-densities. */
+static double block_normalise(int n_components, block samples, block_memory memory) {
+    vec total = vec_fill(0.0), product = vec_fill(1.0);
+    int n_factors = 0;
+    if (n_components == 1) {
+        for (int b = 0; b < samples.size; b += FGM_LANES) {
+            vec weight = vec_load(samples.weights + b);
+            total += weight * vec_load(memory.terms + b);
+            vec_store(memory.terms + b, vec_fill(1.0));
+            vec_store(memory.scale + b, weight);
+        }
+        return vec_sum(total);
+    }
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec sum, weight = vec_load(samples.weights + b), maximum = share(n_components, memory.terms + b, memory.size, &sum);
+        vec_store(memory.scale + b, weight / sum);
+        total += weight * (samples.equal ? maximum : maximum + vec_log(sum));
+        if (!samples.equal) continue;
+        product *= vec_select(VEC_TRUE(weight > 0.0), sum, vec_fill(1.0));
+        if (++n_factors < FGM_FACTORS) continue;
+        total += vec_log(product);
+        product = vec_fill(1.0);
+        n_factors = 0;
+    }
+    return vec_sum(n_factors > 0 ? total + vec_log(product) : total);
 }
 
 /* ---- moments ----------------------------------------------------------------------------------------------------------------- */
@@ -440,8 +464,12 @@ static void log_density(int n_components, const double *pack, fgm_samples sample
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened, memory.size);
         }
         for (int b = 0; b < taken.size; b += FGM_LANES) {
-            vec reciprocal;
-            store_lanes(out + start + b, normalise(n_components, memory.terms + b, memory.size, &reciprocal), taken.count - b);
+            vec sum, log_density = vec_load(memory.terms + b);
+            if (n_components > 1) {
+                log_density = share(n_components, memory.terms + b, memory.size, &sum);
+                log_density += vec_log(sum);
+            }
+            store_lanes(out + start + b, log_density, taken.count - b);
         }
     }
 }
