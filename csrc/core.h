@@ -128,6 +128,9 @@ static inline size_t fgm_work_size(int n_components, int d) {
 /* Matrices of parameters are padded to full tiles of four. */
 static inline size_t fgm_padded(int parameters) { return (size_t)(parameters + 3) / 4 * 4; }
 
+/* From so many components on, rows are sorted by component before a fit, so that a block meets few, and the kernels look which. */
+#define FGM_CROWD 10
+
 /* Samples in a block of scores. */
 #define FGM_SCORE_BLOCK 128
 

@@ -168,26 +168,57 @@ FGM_INLINE vec share_two(double *first, double *second, vec *sum) {
     return maximum;
 }
 
-/* The maximum of each sample's terms, which become exp(term - maximum), and their sum: at one register of a block. */
-FGM_INLINE vec share(int n_components, double *terms /* (K, block_stride), at one register */, int block_stride, vec *sum) {
-    if (n_components == 2) return share_two(terms, terms + block_stride, sum);
-    vec maximum = vec_load(terms);
-    for (int k = 1; k < n_components; ++k) maximum = vec_max(vec_load(terms + k * block_stride), maximum);
-    *sum = vec_fill(0.0);
-    for (int k = 0; k < n_components; ++k) {
-        vec own = vec_exp(vec_load(terms + k * block_stride) - maximum);
-        vec_store(terms + k * block_stride, own);
-        *sum += own;
+static int everyone(int n_components, int *present /* (K) */) {
+    for (int k = 0; k < n_components; ++k) present[k] = k;
+    return n_components;
+}
+
+/* Which components count in a block: where it is likely to meet few of them, those are left out whose share is below FGM_NEGLIGIBLE at every sample.
+ * The maximum of each sample's terms goes to maximum. */
+#define FGM_NEGLIGIBLE -45.0 /* the logarithm: 3e-20 */
+
+static int find_present(int n_components, bool meets_few, int size, const double *terms /* (K, stride) */, int stride, double *maximum /* (size) */,
+                        int *present /* (K) */) {
+    int n_present = 0;
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec largest = vec_load(terms + b);
+        for (int k = 1; k < n_components; ++k) largest = vec_max(vec_load(terms + k * stride + b), largest);
+        vec_store(maximum + b, largest);
     }
-    return maximum;
+    if (!meets_few) return everyone(n_components, present);
+    for (int k = 0; k < n_components; ++k) {
+        vec below = vec_fill(1.0);
+        for (int b = 0; b < size; b += FGM_LANES) {
+            vec distance = vec_load(terms + k * stride + b) - vec_load(maximum + b);
+            below = vec_select(VEC_TRUE(distance < FGM_NEGLIGIBLE), below, vec_fill(0.0));
+        }
+        present[n_present] = k;
+        n_present += vec_sum(below) < FGM_LANES;
+    }
+    return n_present;
+}
+
+/* Terms become exp(term - maximum); their sum comes back: at one register of a block. */
+FGM_INLINE vec share(int n_present, const int *present, double *terms /* (K, stride), at one register */, int stride, vec maximum) {
+    vec sum = vec_fill(0.0);
+    for (int i = 0; i < n_present; ++i) {
+        double *term = terms + present[i] * stride;
+        vec own = vec_exp(vec_load(term) - maximum);
+        vec_store(term, own);
+        sum += own;
+    }
+    return sum;
 }
 
 #define FGM_FACTORS 16 /* sums of shares, each at most K, whose product has one logarithm */
 
 /* Terms become shares and scale weight / sum, so that a responsibility is their product. Returns the weighted sum of log-densities. */
-static double block_normalise(int n_components, block samples, block_memory memory) {
+static double block_normalise(int n_components, block samples, block_memory memory, int *n_present, int *present /* (K) */) {
     vec total = vec_fill(0.0), product = vec_fill(1.0);
     int n_factors = 0;
+    *n_present = n_components <= 2
+                     ? everyone(n_components, present)
+                     : find_present(n_components, n_components >= FGM_CROWD, samples.size, memory.terms, memory.size, memory.scale, present);
     if (n_components == 1) {
         for (int b = 0; b < samples.size; b += FGM_LANES) {
             vec weight = vec_load(samples.weights + b);
@@ -198,7 +229,13 @@ static double block_normalise(int n_components, block samples, block_memory memo
         return vec_sum(total);
     }
     for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec sum, weight = vec_load(samples.weights + b), maximum = share(n_components, memory.terms + b, memory.size, &sum);
+        vec sum, weight = vec_load(samples.weights + b), maximum;
+        if (n_components == 2) {
+            maximum = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
+        } else {
+            maximum = vec_load(memory.scale + b);
+            sum = share(*n_present, present, memory.terms + b, memory.size, maximum);
+        }
         vec_store(memory.scale + b, weight / sum);
         total += weight * (samples.equal ? maximum : maximum + vec_log(sum));
         if (!samples.equal) continue;
@@ -301,7 +338,8 @@ static void block_moments(int d, block samples, const double *parameters, const 
 /* ---- missing information ------------------------------------------------------------------------------------------------------ */
 
 /* Scores of one component at one register: 1, z_i, z_i z_j - delta_ij of its standardised z, times a factor for each sample. */
-FGM_INLINE void store_scores(const int d, const vec *z /* (d): z / sqrt 2 */, vec factor, int stride, double *scores /* (1 + d + d(d+1)/2, stride) */) {
+FGM_INLINE void store_scores(const int d, const vec *z /* (d): z / sqrt 2 */, vec factor, int stride,
+                             double *scores /* (1 + d + d(d+1)/2, stride) */) {
     double *first = scores + stride, *second = first + d * stride;
     vec_store(scores, factor);
     for (int i = 0; i < d; ++i) {
@@ -392,9 +430,22 @@ FGM_INLINE void add_products(const bool is_triangle, const double sign, int size
     }
 }
 
+/* Cross-products of a component's scores with those of the ones before it that are present, runs of which stand together. */
+static void add_cross_products(int size, int q, int at, const int *present, const double *scores /* (present, q, FGM_SCORE_BLOCK) */, double *matrix,
+                               size_t stride) {
+    const double *own = scores + (size_t)at * (size_t)q * FGM_SCORE_BLOCK;
+    double *rows = matrix + (size_t)present[at] * (size_t)q * stride;
+    for (int first = 0, last; first < at; first = last) {
+        for (last = first + 1; last < at && present[last] == present[last - 1] + 1; ++last) {
+        }
+        add_products(false, -1.0, size, q, own, (last - first) * q, scores + (size_t)first * (size_t)q * FGM_SCORE_BLOCK, rows + present[first] * q,
+                     stride);
+    }
+}
+
 /* A component with itself lacks w r (1 - r) u u^T, the product of what block_scores gives; with another one - w r_k r_l u_k u_l^T. */
 static void missing_information(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work) {
-    int d = samples.d, q = FGM_PACK_STRIDE(d);
+    int d = samples.d, q = FGM_PACK_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
     size_t stride = fgm_padded(n_components * q);
     block_memory memory = divide_memory(n_components, d, work);
     memory.size = memory.size < FGM_SCORE_BLOCK ? memory.size : FGM_SCORE_BLOCK;
@@ -403,16 +454,17 @@ static void missing_information(int n_components, const double *pack, fgm_sample
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) block_terms(d, taken, pack + k * q, memory.terms + k * memory.size, whitened, FGM_SCORE_BLOCK);
-        block_normalise(n_components, taken, memory);
+        block_normalise(n_components, taken, memory, &n_present, present);
         for (int b = 0; b < taken.size; ++b) {
             root[b] = sqrt(taken.weights[b]);
             memory.scale[b] = root[b] > 0.0 ? memory.scale[b] / root[b] : 0.0;
         }
-        for (int k = 0; k < n_components; ++k) {
-            double *own = scores + (size_t)k * (size_t)q * FGM_SCORE_BLOCK, *rows = matrix + (size_t)k * (size_t)q * stride;
+        for (int i = 0; i < n_present; ++i) {
+            int k = present[i];
+            double *own = scores + (size_t)i * (size_t)q * FGM_SCORE_BLOCK, *square = matrix + (size_t)k * (size_t)q * (stride + 1);
             block_scores(d, taken, pack + k * q, memory.terms + k * memory.size, memory.scale, root, whitened, unused, own, others);
-            add_products(false, -1.0, taken.size, q, own, k * q, scores, rows, stride);
-            add_products(true, 1.0, taken.size, q, own, q, others, rows + k * q, stride);
+            add_cross_products(taken.size, q, i, present, scores, matrix, stride);
+            add_products(true, 1.0, taken.size, q, own, q, others, square, stride);
         }
     }
 }
@@ -428,7 +480,7 @@ static void add_compensated(double *pair, double value) {
 }
 
 static void em_pass(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work) {
-    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d);
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
@@ -436,8 +488,9 @@ static void em_pass(int n_components, const double *pack, fgm_samples samples, d
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened + (size_t)k * d * memory.size,
                         memory.size);
         }
-        add_compensated(log_likelihood, block_normalise(n_components, taken, memory));
-        for (int k = 0; k < n_components; ++k) {
+        add_compensated(log_likelihood, block_normalise(n_components, taken, memory, &n_present, present));
+        for (int i = 0; i < n_present; ++i) {
+            int k = present[i];
             block_moments(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory,
                           memory.whitened + (size_t)k * d * memory.size, moments + k * moment_stride);
         }
@@ -456,19 +509,19 @@ static void store_lanes(double *to, vec from, int count) {
 }
 
 static void log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
-    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d);
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), n_present = 0, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) {
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened, memory.size);
         }
+        if (n_components > 2) n_present = find_present(n_components, true, taken.size, memory.terms, memory.size, memory.scale, present);
         for (int b = 0; b < taken.size; b += FGM_LANES) {
-            vec sum, log_density = vec_load(memory.terms + b);
-            if (n_components > 1) {
-                log_density = share(n_components, memory.terms + b, memory.size, &sum);
-                log_density += vec_log(sum);
-            }
+            vec sum, log_density = vec_load((n_components > 2 ? memory.scale : memory.terms) + b);
+            if (n_components == 2) log_density = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
+            if (n_components > 2) sum = share(n_present, present, memory.terms + b, memory.size, log_density);
+            if (n_components > 1) log_density += vec_log(sum);
             store_lanes(out + start + b, log_density, taken.count - b);
         }
     }
