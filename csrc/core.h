@@ -340,6 +340,7 @@ typedef struct fgm_prepared {
     uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
+    double *priors;         /* (n_classes, d(d+1)/2): of each class's fit, which every replicate asks for */
     double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
 } fgm_prepared;
 
