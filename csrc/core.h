@@ -128,11 +128,14 @@ static inline size_t fgm_work_size(int n_components, int d) {
 /* Matrices of parameters are padded to full tiles of four. */
 static inline size_t fgm_padded(int parameters) { return (size_t)(parameters + 3) / 4 * 4; }
 
+/* From so many components on, rows are sorted by component before a fit, so that a block meets few, and the kernels look which. */
+#define FGM_CROWD 10
+
 /* Samples in a block of scores. */
 #define FGM_SCORE_BLOCK 128
 
 static inline size_t fgm_score_work_size(int n_components, int d) {
-    size_t q = fgm_padded(FGM_PACK_STRIDE(d)), rows = (size_t)d + 2 + 2 * q + fgm_padded(n_components * FGM_PACK_STRIDE(d));
+    size_t rows = (size_t)d + 2 + (size_t)(n_components + 1) * FGM_PACK_STRIDE((size_t)d);
     return fgm_work_size(n_components, d) + rows * FGM_SCORE_BLOCK;
 }
 
@@ -360,6 +363,7 @@ typedef struct fgm_prepared {
     uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
+    double *priors;         /* (n_classes, d(d+1)/2): of each class's fit, which every replicate asks for */
     double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
     fgm_student student;    /* the fit to all rows, whose scores the columns are, where that is the map */
 } fgm_prepared;

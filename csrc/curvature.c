@@ -53,6 +53,24 @@ void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture
     }
 }
 
+#define PIVOTS 4 /* eliminated from the rows below at a time, so that these are read and written less often */
+
+/* Pivots first .. first + count - 1 among themselves. */
+static bool eliminate_pivots(double *matrix, size_t n, size_t stride, size_t first, size_t count) {
+    for (size_t k = first; k < first + count; ++k) {
+        double *row = matrix + k * stride;
+        for (size_t above = first; above < k; ++above) {
+            const double *other = matrix + above * stride;
+            double factor = other[k];
+            for (size_t j = k; j < n; ++j) row[j] -= factor * other[j];
+        }
+        if (!(row[k] > SMALLEST_PIVOT)) return false;
+        double scale = 1.0 / sqrt(row[k]);
+        for (size_t j = k; j < n; ++j) row[j] *= scale;
+    }
+    return true;
+}
+
 /* The factor's transpose goes to the upper triangle, so that the inner loops run along rows. */
 bool fgm_curvature_factorise(fgm_curvature *curvature, double damping) {
     size_t n = (size_t)(curvature->n_components * FGM_PACK_STRIDE(curvature->d)), stride = fgm_padded((int)n);
@@ -61,15 +79,15 @@ bool fgm_curvature_factorise(fgm_curvature *curvature, double damping) {
         for (size_t j = 0; j < i; ++j) matrix[j * stride + i] = matrix[i * stride + j];
         matrix[i * stride + i] = curvature->diagonal[i] + damping;
     }
-    for (size_t k = 0; k < n; ++k) {
-        double *row = matrix + k * stride;
-        if (!(row[k] > SMALLEST_PIVOT)) return false;
-        double scale = 1.0 / sqrt(row[k]);
-        for (size_t j = k; j < n; ++j) row[j] *= scale;
-        for (size_t i = k + 1; i < n; ++i) {
-            double factor = row[i], *below = matrix + i * stride;
-            if (factor == 0.0) continue;
-            for (size_t j = i; j < n; ++j) below[j] -= factor * row[j];
+    for (size_t k = 0; k < n; k += PIVOTS) {
+        size_t count = n - k < PIVOTS ? n - k : PIVOTS;
+        if (!eliminate_pivots(matrix, n, stride, k, count)) return false;
+        if (count < PIVOTS) break; /* no rows below */
+        const double *one = matrix + k * stride, *two = one + stride, *three = two + stride, *four = three + stride;
+        for (size_t i = k + PIVOTS; i < n; ++i) {
+            double a = one[i], b = two[i], c = three[i], d = four[i], *below = matrix + i * stride;
+            if (a == 0.0 && b == 0.0 && c == 0.0 && d == 0.0) continue;
+            for (size_t j = i; j < n; ++j) below[j] = below[j] - a * one[j] - b * two[j] - c * three[j] - d * four[j];
         }
     }
     return true;

@@ -562,28 +562,128 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
     return FGM_OK;
 }
 
+/* ---- the order of rows ------------------------------------------------------------------------------------------------------------ */
+
+#define SORTED_BLOCKS 4 /* from so many blocks of rows on, sorting takes less time than it saves */
+#define LOOK_ROWS 256
+
+/* The training rows in an order in which those of the same two leading components stand together: blocks of rows then meet few components, and the
+ * kernels leave out the others. */
+typedef struct sorted_rows {
+    fgm_training training;
+    double *memory; /* columns (d, n), weights (n) */
+} sorted_rows;
+
+static int64_t count_rows(const fgm_training *training) {
+    int64_t n = 0;
+    for (int part = 0; part < training->n_parts; ++part) n += training->parts[part].n;
+    return n;
+}
+
+/* For each row first * K + second, the components of which it has the most. terms: (K, LOOK_ROWS). */
+static void find_leaders(fgm_fitter *fitter, const fgm_training *training, int n_components, double *terms, uint32_t *leaders /* (n) */) {
+    for (int part = 0; part < training->n_parts; ++part) {
+        fgm_samples samples = training->parts[part];
+        for (int64_t at = 0; at < samples.n; at += LOOK_ROWS) {
+            fgm_samples rows = fgm_rows(samples, at, at + LOOK_ROWS);
+            fgm_get_kernels()->component_log_density(n_components, fitter->pack, rows, terms, fitter->work);
+            for (int64_t i = 0; i < rows.n; ++i) {
+                int first = 0, second = 1;
+                for (int k = 1; k < n_components; ++k) {
+                    double term = terms[k * rows.n + i];
+                    if (term > terms[first * rows.n + i]) {
+                        second = first;
+                        first = k;
+                    } else if (second == first || term > terms[second * rows.n + i]) {
+                        second = k;
+                    }
+                }
+                *leaders++ = (uint32_t)(first * n_components + second);
+            }
+        }
+    }
+}
+
+/* Copies rows to their places: those of each leader in turn, by counting. */
+static void place_rows(const fgm_training *training, int64_t n, const uint32_t *leaders /* (n) */, uint32_t *next /* (K^2 + 1): zero */,
+                       uint32_t n_leaders, sorted_rows *sorted) {
+    int d = training->parts[0].d;
+    double *columns = sorted->memory, *weights = columns + n * d;
+    for (int64_t i = 0; i < n; ++i) ++next[leaders[i] + 1];
+    for (uint32_t leader = 0; leader < n_leaders; ++leader) next[leader + 1] += next[leader];
+    for (int part = 0; part < training->n_parts; ++part) {
+        fgm_samples samples = training->parts[part];
+        for (int64_t i = 0; i < samples.n; ++i) {
+            int64_t place = next[*leaders++]++;
+            for (int j = 0; j < d; ++j) columns[j * n + place] = samples.columns[j * samples.stride + i];
+            if (samples.weights) weights[place] = samples.weights[i];
+        }
+    }
+    fgm_samples rows = {n, n, d, columns, training->parts[0].weights ? weights : NULL, NULL};
+    sorted->training = (fgm_training){.parts = {rows}, .n_parts = 1, .total_weight = training->total_weight};
+}
+
+/* As they are, without memory of their own, where sorting would not pay. */
+static int sort_rows(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, sorted_rows *sorted) {
+    int k = mixture->n_components, d = mixture->d;
+    int64_t n = count_rows(training);
+    *sorted = (sorted_rows){.training = *training};
+    if (k < FGM_CROWD || n < SORTED_BLOCKS * fgm_block_size(k, d)) return FGM_OK;
+    size_t n_leaders = (size_t)k * (size_t)k;
+    uint32_t *next = calloc(n_leaders + 1 + (size_t)n, sizeof *next);
+    double *terms = fgm_allocate((size_t)k * LOOK_ROWS);
+    sorted->memory = fgm_allocate((size_t)n * (size_t)(d + 1));
+    bool allocated = next && terms && sorted->memory;
+    if (allocated) {
+        uint32_t *leaders = next + n_leaders + 1;
+        fgm_pack(mixture, fitter->pack);
+        find_leaders(fitter, training, k, terms, leaders);
+        place_rows(training, n, leaders, next, (uint32_t)n_leaders, sorted);
+    } else {
+        fgm_release(sorted->memory);
+    }
+    fgm_release(terms);
+    free(next);
+    return allocated ? FGM_OK : FGM_ERROR_MEMORY;
+}
+
+/* ---- the two fits ----------------------------------------------------------------------------------------------------------------- */
+
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
-    fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    return accelerate(fitter, &state, curvature && curvature->memory ? curvature : NULL, tol, max_iter);
+    sorted_rows sorted;
+    FGM_TRY(sort_rows(fitter, training, mixture, &sorted));
+    fit state = begin(fitter, &sorted.training, settings, monitor, mixture, outcome);
+    int status = accelerate(fitter, &state, curvature && curvature->memory ? curvature : NULL, tol, max_iter);
+    fgm_release(sorted.memory);
+    return status;
 }
 
 static bool has_curvature(const fgm_mixture *mixture) {
     return mixture->n_components > 1 && mixture->n_components * FGM_PACK_STRIDE(mixture->d) <= NEWTON_PARAMETERS;
 }
 
+/* EM, Newton's method, and EM again where a component met its floor. */
+static int climb(fgm_fitter *fitter, const fit *state, double tol, double worth, int max_iter) {
+    bool informed = has_curvature(state->mixture) && state->settings->options->tol == 0.0;
+    int before = NEWTON_FROM + (state->parameters > MANY_PARAMETERS ? (int)(state->parameters - MANY_PARAMETERS) / 2 : 0);
+    FGM_TRY(accelerate(fitter, state, NULL, tol, informed && max_iter > before ? before : max_iter));
+    if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, state, NEWTON_TOL * tol, worth, max_iter));
+    if (!fitter->at_floor || state->outcome->converged) return FGM_OK;
+    fgm_mixture_copy(&fitter->current, state->mixture);
+    return accelerate(fitter, state, NULL, tol, max_iter);
+}
+
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, double worth, int max_iter,
                  fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1) return fit_single(fitter, training, settings, monitor, mixture, outcome);
-    fit state = begin(fitter, training, settings, monitor, mixture, outcome);
-    bool informed = has_curvature(mixture) && settings->options->tol == 0.0;
-    int before = NEWTON_FROM + (state.parameters > MANY_PARAMETERS ? (int)(state.parameters - MANY_PARAMETERS) / 2 : 0);
-    FGM_TRY(accelerate(fitter, &state, NULL, tol, informed && max_iter > before ? before : max_iter));
-    if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, &state, NEWTON_TOL * tol, worth, max_iter));
-    if (!fitter->at_floor || outcome->converged) return FGM_OK;
-    fgm_mixture_copy(&fitter->current, mixture);
-    return accelerate(fitter, &state, NULL, tol, max_iter);
+    sorted_rows sorted;
+    FGM_TRY(sort_rows(fitter, training, mixture, &sorted));
+    fit state = begin(fitter, &sorted.training, settings, monitor, mixture, outcome);
+    int status = climb(fitter, &state, tol, worth, max_iter);
+    fgm_release(sorted.memory);
+    return status;
 }
 
 int fgm_observe_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,

@@ -31,6 +31,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LEAST_LOG_SHARE -45.0 /* 3e-20: what is less at every node of a block is left out */
+
 /* ---- terms --------------------------------------------------------------------------------------------------------------------- */
 
 typedef struct member {
@@ -218,7 +220,7 @@ static int allocate_packs(fgm_terms *terms) {
         }
     }
     size_t d = (size_t)terms->terms[0].mixture.d;
-    double *at = terms->memory = fgm_allocate(size + work + (2 * largest + 1 + d) * FGM_NODE_BLOCK);
+    double *at = terms->memory = fgm_allocate(size + work + (largest + 2 + d) * FGM_NODE_BLOCK);
     if (!at) return FGM_ERROR_MEMORY;
     for (int t = 0; t < terms->n_terms; ++t) {
         if (terms->terms[t].mixture.d == 0) continue;
@@ -228,7 +230,7 @@ static int allocate_packs(fgm_terms *terms) {
     }
     terms->logs = at;
     terms->shares = terms->logs + largest * FGM_NODE_BLOCK;
-    terms->label_entropy = terms->shares + largest * FGM_NODE_BLOCK;
+    terms->label_entropy = terms->shares + FGM_NODE_BLOCK;
     terms->nodes = terms->label_entropy + FGM_NODE_BLOCK;
     terms->kernel_work = terms->nodes + d * FGM_NODE_BLOCK;
     return FGM_OK;
@@ -255,6 +257,13 @@ static double closed_part(const fgm_terms *terms, double *rounding) {
     return total;
 }
 
+/* Whether a component's share, exp(t), is worth a thought at any node. Nodes are drawn from one component, which is far from most others. */
+static bool is_present(int n, const double *t) {
+    double largest = -INFINITY;
+    for (int b = 0; b < n; ++b) largest = t[b] > largest ? t[b] : largest;
+    return !(largest < LEAST_LOG_SHARE);
+}
+
 /* H(r) of a group at each node: with t_k = log w_k N_k - their maximum, log sum e^t - sum t e^t / sum e^t. */
 static void find_label_entropy(fgm_terms *terms, const fgm_term *at, int group, fgm_samples nodes) {
     const fgm_kernels *kernels = fgm_get_kernels();
@@ -268,13 +277,13 @@ static void find_label_entropy(fgm_terms *terms, const fgm_term *at, int group, 
         for (int b = 0; b < n; ++b) largest[b] = terms->logs[k * n + b] > largest[b] ? terms->logs[k * n + b] : largest[b];
     }
     for (int k = 0; k < n_components; ++k) {
-        for (int b = 0; b < n; ++b) terms->logs[k * n + b] -= largest[b];
-    }
-    kernels->exp((int64_t)n_components * n, terms->logs, terms->shares);
-    for (int k = 0; k < n_components; ++k) {
+        double *t = terms->logs + k * n;
+        for (int b = 0; b < n; ++b) t[b] -= largest[b];
+        if (!is_present(n, t)) continue;
+        kernels->exp(n, t, terms->shares);
         for (int b = 0; b < n; ++b) {
-            total[b] += terms->shares[k * n + b];
-            weighted[b] += terms->shares[k * n + b] * terms->logs[k * n + b];
+            total[b] += terms->shares[b];
+            weighted[b] += terms->shares[b] * t[b];
         }
     }
     kernels->log(n, total, terms->label_entropy);

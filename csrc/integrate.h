@@ -37,7 +37,8 @@ struct fgm_terms {
     double *weights;       /* (K) of the joint density: class probability times weight */
     int *class_of;         /* (K) */
     double *memory;        /* packs; below, of a block of nodes */
-    double *logs, *shares; /* (K, FGM_NODE_BLOCK) */
+    double *logs;          /* (K, FGM_NODE_BLOCK) */
+    double *shares;        /* (FGM_NODE_BLOCK) */
     double *label_entropy; /* (FGM_NODE_BLOCK) */
     double *kernel_work;
     double *nodes;         /* (d, FGM_NODE_BLOCK) */

@@ -25,6 +25,7 @@ typedef struct block {
     int64_t stride;        /* distance of columns */
     const double *columns; /* (d, stride) */
     const double *weights; /* (size) */
+    bool equal;            /* all weights are 1, or 0 where padding */
 } block;
 
 typedef struct block_memory {
@@ -58,6 +59,7 @@ static block take_block(fgm_samples samples, int64_t start, block_memory memory)
     taken.stride = samples.stride;
     taken.columns = samples.columns + start;
     taken.weights = samples.weights ? samples.weights + start : memory.weights;
+    taken.equal = !samples.weights;
     bool ragged = taken.size != taken.count;
     if (ragged || !samples.weights) {
         for (int b = 0; b < taken.size; ++b) memory.weights[b] = b >= taken.count ? 0.0 : samples.weights ? samples.weights[start + b] : 1.0;
@@ -155,36 +157,95 @@ static void block_terms(int d, block samples, const double *parameters, double *
 
 /* ---- normalise --------------------------------------------------------------------------------------------------------------- */
 
-/* Log-density of each sample of a block; terms become exp(term - maximum) and reciprocal 1 / their sum. */
-FGM_INLINE vec normalise(int n_components, double *terms /* (K, block_stride), at one register */, int block_stride, vec *reciprocal) {
-    if (n_components == 1) {
-        vec log_density = vec_load(terms);
-        vec_store(terms, vec_fill(1.0));
-        *reciprocal = vec_fill(1.0);
-        return log_density;
-    }
-    vec maximum = vec_load(terms);
-    for (int k = 1; k < n_components; ++k) maximum = vec_max(vec_load(terms + k * block_stride), maximum);
-    vec sum = vec_fill(0.0);
-    for (int k = 0; k < n_components; ++k) {
-        vec share = vec_exp(vec_load(terms + k * block_stride) - maximum);
-        vec_store(terms + k * block_stride, share);
-        sum += share;
-    }
-    *reciprocal = 1.0 / sum;
-    return maximum + vec_log(sum);
+/* Shares of two terms: of exp(term - maximum) one is 1. */
+FGM_INLINE vec share_two(double *first, double *second, vec *sum) {
+    vec one = vec_load(first), two = vec_load(second);
+    uvec is_larger = VEC_TRUE(two > one);
+    vec maximum = vec_select(is_larger, two, one), smaller = vec_exp(vec_select(is_larger, one, two) - maximum), whole = vec_fill(1.0);
+    vec_store(first, vec_select(is_larger, smaller, whole));
+    vec_store(second, vec_select(is_larger, whole, smaller));
+    *sum = whole + smaller;
+    return maximum;
 }
 
-/* scale becomes weight / sum, so that a responsibility is term times scale. Returns the weighted sum of log-densities. */
-static double block_normalise(int n_components, block samples, block_memory memory) {
-    vec total = vec_fill(0.0);
-    for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec reciprocal, weight = vec_load(samples.weights + b);
-        vec log_density = normalise(n_components, memory.terms + b, memory.size, &reciprocal);
-        total += weight * log_density;
-        vec_store(memory.scale + b, weight * reciprocal);
+static int everyone(int n_components, int *present /* (K) */) {
+    for (int k = 0; k < n_components; ++k) present[k] = k;
+    return n_components;
+}
+
+/* Which components count in a block: where it is likely to meet few of them, those are left out whose share is below FGM_NEGLIGIBLE at every sample.
+ * The maximum of each sample's terms goes to maximum. */
+#define FGM_NEGLIGIBLE -45.0 /* the logarithm: 3e-20 */
+
+static int find_present(int n_components, bool meets_few, int size, const double *terms /* (K, stride) */, int stride, double *maximum /* (size) */,
+                        int *present /* (K) */) {
+    int n_present = 0;
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec largest = vec_load(terms + b);
+        for (int k = 1; k < n_components; ++k) largest = vec_max(vec_load(terms + k * stride + b), largest);
+        vec_store(maximum + b, largest);
     }
-    return vec_sum(total);
+    if (!meets_few) return everyone(n_components, present);
+    for (int k = 0; k < n_components; ++k) {
+        vec below = vec_fill(1.0);
+        for (int b = 0; b < size; b += FGM_LANES) {
+            vec distance = vec_load(terms + k * stride + b) - vec_load(maximum + b);
+            below = vec_select(VEC_TRUE(distance < FGM_NEGLIGIBLE), below, vec_fill(0.0));
+        }
+        present[n_present] = k;
+        n_present += vec_sum(below) < FGM_LANES;
+    }
+    return n_present;
+}
+
+/* Terms become exp(term - maximum); their sum comes back: at one register of a block. */
+FGM_INLINE vec share(int n_present, const int *present, double *terms /* (K, stride), at one register */, int stride, vec maximum) {
+    vec sum = vec_fill(0.0);
+    for (int i = 0; i < n_present; ++i) {
+        double *term = terms + present[i] * stride;
+        vec own = vec_exp(vec_load(term) - maximum);
+        vec_store(term, own);
+        sum += own;
+    }
+    return sum;
+}
+
+#define FGM_FACTORS 16 /* sums of shares, each at most K, whose product has one logarithm */
+
+/* Terms become shares and scale weight / sum, so that a responsibility is their product. Returns the weighted sum of log-densities. */
+static double block_normalise(int n_components, block samples, block_memory memory, int *n_present, int *present /* (K) */) {
+    vec total = vec_fill(0.0), product = vec_fill(1.0);
+    int n_factors = 0;
+    *n_present = n_components <= 2
+                     ? everyone(n_components, present)
+                     : find_present(n_components, n_components >= FGM_CROWD, samples.size, memory.terms, memory.size, memory.scale, present);
+    if (n_components == 1) {
+        for (int b = 0; b < samples.size; b += FGM_LANES) {
+            vec weight = vec_load(samples.weights + b);
+            total += weight * vec_load(memory.terms + b);
+            vec_store(memory.terms + b, vec_fill(1.0));
+            vec_store(memory.scale + b, weight);
+        }
+        return vec_sum(total);
+    }
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec sum, weight = vec_load(samples.weights + b), maximum;
+        if (n_components == 2) {
+            maximum = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
+        } else {
+            maximum = vec_load(memory.scale + b);
+            sum = share(*n_present, present, memory.terms + b, memory.size, maximum);
+        }
+        vec_store(memory.scale + b, weight / sum);
+        total += weight * (samples.equal ? maximum : maximum + vec_log(sum));
+        if (!samples.equal) continue;
+        product *= vec_select(VEC_TRUE(weight > 0.0), sum, vec_fill(1.0));
+        if (++n_factors < FGM_FACTORS) continue;
+        total += vec_log(product);
+        product = vec_fill(1.0);
+        n_factors = 0;
+    }
+    return vec_sum(n_factors > 0 ? total + vec_log(product) : total);
 }
 
 /* ---- moments ----------------------------------------------------------------------------------------------------------------- */
@@ -276,76 +337,134 @@ static void block_moments(int d, block samples, const double *parameters, const 
 
 /* ---- missing information ------------------------------------------------------------------------------------------------------ */
 
-/* Rows of scores that stand together: for each component 1, z_i, z_i z_j - delta_ij of its standardised z, times a factor for each sample. */
-static void block_scores(int d, int size, const double *whitened /* (d, stride): z / sqrt 2 */, const double *factor /* (size) */, int stride,
-                         double *scores /* (1 + d + d(d+1)/2, stride) */) {
+/* Scores of one component at one register: 1, z_i, z_i z_j - delta_ij of its standardised z, times a factor for each sample. */
+FGM_INLINE void store_scores(const int d, const vec *z /* (d): z / sqrt 2 */, vec factor, int stride,
+                             double *scores /* (1 + d + d(d+1)/2, stride) */) {
     double *first = scores + stride, *second = first + d * stride;
-    for (int b = 0; b < size; b += FGM_LANES) {
-        vec scale = vec_load(factor + b);
-        vec_store(scores + b, scale);
-        for (int i = 0; i < d; ++i) {
-            vec z = vec_load(whitened + i * stride + b), scaled = scale * z;
-            vec_store(first + i * stride + b, 1.41421356237309504880 * scaled);
-            for (int j = 0; j < i; ++j) vec_store(second + (FGM_TRIANGLE(i) + j) * stride + b, 2.0 * scaled * vec_load(whitened + j * stride + b));
-            vec_store(second + (FGM_TRIANGLE(i) + i) * stride + b, 2.0 * scaled * z - scale);
-        }
+    vec_store(scores, factor);
+    for (int i = 0; i < d; ++i) {
+        vec scaled = factor * z[i];
+        vec_store(first + i * stride, 1.41421356237309504880 * scaled);
+        for (int j = 0; j < i; ++j) vec_store(second + (FGM_TRIANGLE(i) + j) * stride, 2.0 * scaled * z[j]);
+        vec_store(second + (FGM_TRIANGLE(i) + i) * stride, 2.0 * scaled * z[i] - factor);
     }
 }
 
-/* Adds sign times the products of four rows and four columns, summed over a block, to a square of a matrix. */
-FGM_INLINE void add_products(const double sign, int size, const double *rows /* (4, stride) */, const double *columns /* (4, stride) */, int stride,
-                             double *matrix /* (4, matrix_stride) */, size_t matrix_stride, int n_rows, int n_columns) {
-    vec sums[4][4];
-    for (int r = 0; r < 4; ++r) {
-        for (int c = 0; c < 4; ++c) sums[r][c] = vec_fill(0.0);
+/* Over a block, with r the responsibility and w the weight: scores times r sqrt(w) to own, and times (1 - r) sqrt(w) to others. */
+FGM_INLINE void scores_unrolled(const int d, block samples, const double *parameters, const double *terms, const double *scale, const double *root,
+                                double *own, double *others) {
+    const double *offset = parameters + 1, *whitener = offset + d;
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec x[FGM_UNROLLED], z[FGM_UNROLLED], factor = vec_load(terms + b) * vec_load(scale + b);
+        for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
+        for (int i = 0; i < d; ++i) z[i] = whiten(i, offset, whitener, x);
+        store_scores(d, z, factor, FGM_SCORE_BLOCK, own + b);
+        store_scores(d, z, vec_load(root + b) - factor, FGM_SCORE_BLOCK, others + b);
+    }
+}
+
+static void scores_general(int d, block samples, const double *whitened /* (d, FGM_SCORE_BLOCK) */, const double *terms, const double *scale,
+                           const double *root, double *own, double *others) {
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec z[FGM_MAX_DIMENSION], factor = vec_load(terms + b) * vec_load(scale + b);
+        for (int i = 0; i < d; ++i) z[i] = vec_load(whitened + i * FGM_SCORE_BLOCK + b);
+        store_scores(d, z, factor, FGM_SCORE_BLOCK, own + b);
+        store_scores(d, z, vec_load(root + b) - factor, FGM_SCORE_BLOCK, others + b);
+    }
+}
+
+static void block_scores(int d, block samples, const double *parameters, const double *terms, const double *scale, const double *root,
+                         double *whitened, double *unused, double *own, double *others) {
+    switch (d) {
+    case 1: scores_unrolled(1, samples, parameters, terms, scale, root, own, others); break;
+    case 2: scores_unrolled(2, samples, parameters, terms, scale, root, own, others); break;
+    case 3: scores_unrolled(3, samples, parameters, terms, scale, root, own, others); break;
+    case 4: scores_unrolled(4, samples, parameters, terms, scale, root, own, others); break;
+    default: /* z again: keeping it for all components would take the room of the scores */
+        terms_general(d, samples, parameters, unused, whitened, FGM_SCORE_BLOCK);
+        scores_general(d, samples, whitened, terms, scale, root, own, others);
+    }
+}
+
+/* Adds sign times the products of some rows and some columns, summed over a block, to a part of a matrix. */
+FGM_INLINE void product_tile(const int n_rows, const int n_columns, const double sign, int size, const double *rows /* (n_rows, FGM_SCORE_BLOCK) */,
+                             const double *columns /* (n_columns, FGM_SCORE_BLOCK) */, double *matrix /* (n_rows, stride) */, size_t stride) {
+    vec sums[3][4];
+    for (int r = 0; r < n_rows; ++r) {
+        for (int c = 0; c < n_columns; ++c) sums[r][c] = vec_fill(0.0);
     }
     for (int b = 0; b < size; b += FGM_LANES) {
-        vec right[4];
-        for (int c = 0; c < 4; ++c) right[c] = vec_load(columns + c * stride + b);
-        for (int r = 0; r < 4; ++r) {
-            vec left = vec_load(rows + r * stride + b);
-            for (int c = 0; c < 4; ++c) sums[r][c] += left * right[c];
+        vec left[3];
+        for (int r = 0; r < n_rows; ++r) left[r] = vec_load(rows + r * FGM_SCORE_BLOCK + b);
+        for (int c = 0; c < n_columns; ++c) {
+            vec right = vec_load(columns + c * FGM_SCORE_BLOCK + b);
+            for (int r = 0; r < n_rows; ++r) sums[r][c] += left[r] * right;
         }
     }
     for (int r = 0; r < n_rows; ++r) {
-        for (int c = 0; c < n_columns; ++c) matrix[(size_t)r * matrix_stride + (size_t)c] += sign * vec_sum(sums[r][c]);
+        for (int c = 0; c < n_columns; ++c) matrix[(size_t)r * stride + (size_t)c] += sign * vec_sum(sums[r][c]);
     }
 }
 
+/* The same for up to three rows and any number of columns: twelve sums are what sixteen registers can hold. */
+FGM_INLINE void product_rows(const int n_rows, int n_columns, const double sign, int size, const double *rows, const double *columns, double *matrix,
+                             size_t stride) {
+    int j = 0;
+    for (; j + 4 <= n_columns; j += 4) product_tile(n_rows, 4, sign, size, rows, columns + j * FGM_SCORE_BLOCK, matrix + j, stride);
+    for (; j + 2 <= n_columns; j += 2) product_tile(n_rows, 2, sign, size, rows, columns + j * FGM_SCORE_BLOCK, matrix + j, stride);
+    if (j < n_columns) product_tile(n_rows, 1, sign, size, rows, columns + j * FGM_SCORE_BLOCK, matrix + j, stride);
+}
+
+/* Adds sign times the products of q rows with n columns, or, where is_triangle, with those up to the diagonal. */
+FGM_INLINE void add_products(const bool is_triangle, const double sign, int size, int q, const double *rows, int n, const double *columns,
+                             double *matrix, size_t stride) {
+    for (int i = 0; i < q; i += 3) {
+        int n_rows = q - i < 3 ? q - i : 3, n_columns = is_triangle ? i + n_rows : n;
+        const double *from = rows + i * FGM_SCORE_BLOCK;
+        double *to = matrix + (size_t)i * stride;
+        switch (n_rows) {
+        case 1: product_rows(1, n_columns, sign, size, from, columns, to, stride); break;
+        case 2: product_rows(2, n_columns, sign, size, from, columns, to, stride); break;
+        default: product_rows(3, n_columns, sign, size, from, columns, to, stride);
+        }
+    }
+}
+
+/* Cross-products of a component's scores with those of the ones before it that are present, runs of which stand together. */
+static void add_cross_products(int size, int q, int at, const int *present, const double *scores /* (present, q, FGM_SCORE_BLOCK) */, double *matrix,
+                               size_t stride) {
+    const double *own = scores + (size_t)at * (size_t)q * FGM_SCORE_BLOCK;
+    double *rows = matrix + (size_t)present[at] * (size_t)q * stride;
+    for (int first = 0, last; first < at; first = last) {
+        for (last = first + 1; last < at && present[last] == present[last - 1] + 1; ++last) {
+        }
+        add_products(false, -1.0, size, q, own, (last - first) * q, scores + (size_t)first * (size_t)q * FGM_SCORE_BLOCK, rows + present[first] * q,
+                     stride);
+    }
+}
+
+/* A component with itself lacks w r (1 - r) u u^T, the product of what block_scores gives; with another one - w r_k r_l u_k u_l^T. */
 static void missing_information(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work) {
-    int d = samples.d, q = FGM_PACK_STRIDE(d), padded_q = (int)fgm_padded(q), parameters = n_components * q;
-    size_t padded = fgm_padded(parameters);
+    int d = samples.d, q = FGM_PACK_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
+    size_t stride = fgm_padded(n_components * q);
     block_memory memory = divide_memory(n_components, d, work);
     memory.size = memory.size < FGM_SCORE_BLOCK ? memory.size : FGM_SCORE_BLOCK;
-    double *whitened = work + fgm_work_size(n_components, d), *root = whitened + d * FGM_SCORE_BLOCK, *factor = root + FGM_SCORE_BLOCK;
-    double *alone = factor + FGM_SCORE_BLOCK, *scores = alone + padded_q * FGM_SCORE_BLOCK;
-    memset(alone, 0, ((size_t)padded_q + padded + (size_t)padded_q) * FGM_SCORE_BLOCK * sizeof *alone);
+    double *whitened = work + fgm_work_size(n_components, d), *root = whitened + d * FGM_SCORE_BLOCK, *unused = root + FGM_SCORE_BLOCK;
+    double *others = unused + FGM_SCORE_BLOCK, *scores = others + q * FGM_SCORE_BLOCK;
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
-        for (int k = 0; k < n_components; ++k) terms_general(d, taken, pack + k * q, memory.terms + k * memory.size, whitened, FGM_SCORE_BLOCK);
-        block_normalise(n_components, taken, memory);
-        for (int b = 0; b < taken.size; ++b) root[b] = sqrt(taken.weights[b]);
-        for (int k = 0; k < n_components; ++k) {
-            double *own = scores + (size_t)k * (size_t)q * FGM_SCORE_BLOCK;
-            const double *terms = memory.terms + k * memory.size;
-            /* z again: keeping it for all components would take the room of the scores. */
-            terms_general(d, taken, pack + k * q, factor, whitened, FGM_SCORE_BLOCK);
-            for (int b = 0; b < taken.size; ++b) factor[b] = root[b] > 0.0 ? terms[b] * memory.scale[b] / root[b] : 0.0;
-            block_scores(d, taken.size, whitened, factor, FGM_SCORE_BLOCK, own);
-            block_scores(d, taken.size, whitened, root, FGM_SCORE_BLOCK, alone);
-            double *square = matrix + (size_t)k * (size_t)q * (padded + 1);
-            for (int i = 0; i < q; i += 4) {
-                for (int j = 0; j <= i + 3 && j < q; j += 4) {
-                    add_products(1.0, taken.size, alone + i * FGM_SCORE_BLOCK, own + j * FGM_SCORE_BLOCK, FGM_SCORE_BLOCK,
-                                 square + (size_t)i * padded + j, padded, q - i < 4 ? q - i : 4, q - j < 4 ? q - j : 4);
-                }
-            }
+        for (int k = 0; k < n_components; ++k) block_terms(d, taken, pack + k * q, memory.terms + k * memory.size, whitened, FGM_SCORE_BLOCK);
+        block_normalise(n_components, taken, memory, &n_present, present);
+        for (int b = 0; b < taken.size; ++b) {
+            root[b] = sqrt(taken.weights[b]);
+            memory.scale[b] = root[b] > 0.0 ? memory.scale[b] / root[b] : 0.0;
         }
-        for (int i = 0; i < parameters; i += 4) {
-            for (int j = 0; j <= i; j += 4) {
-                add_products(-1.0, taken.size, scores + i * FGM_SCORE_BLOCK, scores + j * FGM_SCORE_BLOCK, FGM_SCORE_BLOCK,
-                             matrix + (size_t)i * padded + j, padded, 4, 4);
-            }
+        for (int i = 0; i < n_present; ++i) {
+            int k = present[i];
+            double *own = scores + (size_t)i * (size_t)q * FGM_SCORE_BLOCK, *square = matrix + (size_t)k * (size_t)q * (stride + 1);
+            block_scores(d, taken, pack + k * q, memory.terms + k * memory.size, memory.scale, root, whitened, unused, own, others);
+            add_cross_products(taken.size, q, i, present, scores, matrix, stride);
+            add_products(true, 1.0, taken.size, q, own, q, others, square, stride);
         }
     }
 }
@@ -361,7 +480,7 @@ static void add_compensated(double *pair, double value) {
 }
 
 static void em_pass(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work) {
-    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d);
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
@@ -369,8 +488,9 @@ static void em_pass(int n_components, const double *pack, fgm_samples samples, d
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened + (size_t)k * d * memory.size,
                         memory.size);
         }
-        add_compensated(log_likelihood, block_normalise(n_components, taken, memory));
-        for (int k = 0; k < n_components; ++k) {
+        add_compensated(log_likelihood, block_normalise(n_components, taken, memory, &n_present, present));
+        for (int i = 0; i < n_present; ++i) {
+            int k = present[i];
             block_moments(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory,
                           memory.whitened + (size_t)k * d * memory.size, moments + k * moment_stride);
         }
@@ -389,16 +509,20 @@ static void store_lanes(double *to, vec from, int count) {
 }
 
 static void log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
-    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d);
+    int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), n_present = 0, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) {
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened, memory.size);
         }
+        if (n_components > 2) n_present = find_present(n_components, true, taken.size, memory.terms, memory.size, memory.scale, present);
         for (int b = 0; b < taken.size; b += FGM_LANES) {
-            vec reciprocal;
-            store_lanes(out + start + b, normalise(n_components, memory.terms + b, memory.size, &reciprocal), taken.count - b);
+            vec sum, log_density = vec_load((n_components > 2 ? memory.scale : memory.terms) + b);
+            if (n_components == 2) log_density = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
+            if (n_components > 2) sum = share(n_present, present, memory.terms + b, memory.size, log_density);
+            if (n_components > 1) log_density += vec_log(sum);
+            store_lanes(out + start + b, log_density, taken.count - b);
         }
     }
 }

@@ -508,19 +508,29 @@ fgm_samples fgm_class_rows(const fgm_prepared *prepared, int class) {
 
 bool fgm_is_small_class(const fgm_prepared *prepared, int class) { return fgm_class_rows(prepared, class).n < 2 * (prepared->d + 2); }
 
+static int find_priors(fgm_prepared *prepared) {
+    size_t triangle = FGM_TRIANGLE((size_t)prepared->d), size = (size_t)prepared->classes.n * triangle;
+    prepared->priors = fgm_allocate(size);
+    if (!prepared->priors) return FGM_ERROR_MEMORY;
+    memset(prepared->priors, 0, size * sizeof *prepared->priors);
+    for (int c = 0; c < prepared->classes.n; ++c) {
+        double center[FGM_MAX_DIMENSION] = {0.0}, *prior = prepared->priors + (size_t)c * triangle;
+        fgm_samples rows = fgm_class_rows(prepared, c);
+        if (prepared->classes.n > 1) find_center(rows, center); /* the mean of all rows is 0 already */
+        double total = add_products(rows, center, prior);
+        for (size_t i = 0; i < triangle; ++i) prior[i] = PRIOR * prior[i] / total;
+    }
+    return FGM_OK;
+}
+
 void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_settings *settings) {
-    double center[FGM_MAX_DIMENSION] = {0.0};
-    int triangle = FGM_TRIANGLE(prepared->d);
-    fgm_samples rows = fgm_class_rows(prepared, class);
+    size_t triangle = FGM_TRIANGLE((size_t)prepared->d);
     *settings = prepared->settings;
-    set_tolerances(settings, rows.n);
+    set_tolerances(settings, fgm_class_rows(prepared, class).n);
     /* The more classes there are, the more of them would take a component too many, whose biases add up. */
     bool has_rule = settings->options->least_gain > 0.0; /* of the caller's */
     if (!has_rule && !fgm_is_divergence(&prepared->layout)) settings->least_evidence = log((double)prepared->classes.n);
-    if (prepared->classes.n > 1) find_center(rows, center); /* the mean of all rows is 0 already */
-    memset(settings->prior, 0, (size_t)triangle * sizeof *settings->prior);
-    double total = add_products(rows, center, settings->prior);
-    for (int i = 0; i < triangle; ++i) settings->prior[i] = PRIOR * settings->prior[i] / total;
+    memcpy(settings->prior, prepared->priors + (size_t)class * triangle, triangle * sizeof *settings->prior);
 }
 
 int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double *within, const double *floor) {
@@ -610,7 +620,7 @@ static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm
     FGM_TRY(check_columns(prepared, fault));
     order_columns(prepared);
     set_floor(prepared, options);
-    return options->marginals == FGM_MARGINALS_STUDENTIZE ? studentize(prepared) : FGM_OK;
+    return options->marginals == FGM_MARGINALS_STUDENTIZE ? studentize(prepared) : find_priors(prepared);
 }
 
 fgm_layout fgm_layout_of(const fgm_data *data) {
@@ -640,7 +650,9 @@ void fgm_prepared_release(fgm_prepared *prepared) {
     fgm_student_release(&prepared->student);
     free(prepared->draws);
     free(prepared->ranks);
+    fgm_release(prepared->priors);
     prepared->memory = NULL;
     prepared->draws = NULL;
     prepared->ranks = NULL;
+    prepared->priors = NULL;
 }

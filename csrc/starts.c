@@ -292,13 +292,16 @@ static void split(const fgm_mixture *previous, const double *floor, int attempt,
     mixture->weights[chosen] = mixture->weights[k] = 0.5 * previous->weights[chosen];
 }
 
+/* Whether starting points are splits, of which there is one for each component and axis: further ones repeat them. */
+static bool splits(const fgm_fit_settings *settings, const fgm_mixture *previous) { return previous && settings->options->init == FGM_INIT_SPLIT; }
+
 /* ---- the choice ------------------------------------------------------------------------------------------------------------------ */
 
 int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt, const fgm_mixture *previous,
               fgm_mixture *mixture) {
     const fgm_options *options = settings->options;
     int k = mixture->n_components;
-    if (k > 1 && previous && options->init == FGM_INIT_SPLIT) {
+    if (k > 1 && splits(settings, previous)) {
         split(previous, settings->floor, attempt, mixture);
         return FGM_OK;
     }
@@ -368,7 +371,9 @@ static int choose_start(fgm_fitter *fitter, const fgm_training *training, const 
     fgm_fit_outcome outcome;
     double best = -INFINITY;
     int status = FGM_OK, passes = settings->selection_passes < SHORT_PASSES ? settings->selection_passes : SHORT_PASSES;
-    for (int i = 0; i < settings->options->n_inits && status == FGM_OK; ++i) {
+    int n_inits = settings->options->n_inits;
+    if (splits(settings, previous) && n_inits > previous->n_components * mixture->d) n_inits = previous->n_components * mixture->d;
+    for (int i = 0; i < n_inits && status == FGM_OK; ++i) {
         attempt.n_components = mixture->n_components;
         status = fgm_start(training, settings, key, i, previous, &attempt);
         if (status == FGM_OK) status = fgm_em(fitter, &shorter, settings, NULL, settings->selection_tol, passes, monitor, &attempt, &outcome);
