@@ -16,9 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import programs
 import cases
 import numpy as np
+import programs
 
 RECORD = Path(__file__).with_name("results") / "instructions.json"
 TIER = "v3"

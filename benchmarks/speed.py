@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import programs
 import cases
 import numpy as np
 import peers
+import programs
 import report
 
 import fastgmmmi
