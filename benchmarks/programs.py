@@ -31,3 +31,11 @@ def compiler_version() -> str:
     """What the compiler calls itself."""
     reply = subprocess.run([compiler(), "--version"], capture_output=True, text=True, check=True)
     return reply.stdout.splitlines()[0]
+
+
+def processor_seconds(command: list[str | Path]) -> float:
+    """Processor time of a process and its children."""
+    before = os.times()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
