@@ -168,7 +168,7 @@ def run_jobs(tables: Tables, repeats: int, quick: bool) -> None:
 
 PASSES = [(2, 1), (2, 2), (2, 4), (2, 8), (2, 16), (1, 4), (3, 4), (5, 4), (10, 4), (25, 4), (50, 4)]  # d, K
 PASS_SAMPLES = 10_000
-PASS_LIMITS = {"v3": 1.6, "v4": 1.3}  # ns per sample and component, d=2
+PASS_LIMITS = {"v3": 1.6e-9, "v4": 1.3e-9}  # seconds per sample and component, d=2
 LEAST_RATIOS = {1: 10, 2: 10, 3: 10, 5: 20, 10: 10, 25: 5, 50: 4}  # by d, on the best tier
 
 
@@ -219,10 +219,9 @@ def run_passes(tables: Tables, repeats: int, quick: bool) -> None:
                 work = f"EM pass, d={d}, K={n_components}, {tier}"
                 goal = LEAST_RATIOS[d] if tier == tiers[-1] else None
                 tables.compare(work, times, "scikit-learn GaussianMixture", theirs, goal)
-                if d == 2 and tier in PASS_LIMITS:
-                    limit = PASS_LIMITS[tier]
-                    reached = verdict(times.median, 1e9 * times.median <= limit)
-                    tables.add(work, report.duration(times.median), "", "", "", f"at most {limit} ns", reached)
+            for tier, seconds in PASS_LIMITS.items() if d == 2 else ():
+                times = ours.get(tier, Timings(reply={"failed": "not on this machine"}))
+                tables.limit(f"EM pass, d={d}, K={n_components}, {tier}", times, seconds)
 
 
 # ---- fits ------------------------------------------------------------------------------------------------------------
