@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import programs
 
 import fastgmmmi
 
@@ -89,11 +90,10 @@ def machine() -> str:
     cpuinfo = Path("/proc/cpuinfo")
     names = re.findall(r"model name\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else []
     model = names[0] if names else platform.processor() or platform.machine()
-    compiler = subprocess.run([os.environ.get("CC", "cc"), "--version"], capture_output=True, text=True, check=True)
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("fastgmmmi", "numpy", "scipy"))
     return (
         f"{datetime.date.today()}; {model}, {cores()} cores, tier {fastgmmmi.cpu_tier()}; "
-        f"{compiler.stdout.splitlines()[0]}; Python {platform.python_version()}, {versions}"
+        f"{programs.compiler_version()}; Python {platform.python_version()}, {versions}"
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from scipy import integrate, stats
 from scipy.special import digamma
 
+import fastgmmmi
 from fastgmmmi import _core
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -24,7 +25,10 @@ def load(name):
     return module
 
 
-cases, class_cases, report, _, runs = map(load, ("cases", "class_cases", "report", "peers", "runs"))
+cases, class_cases = load("cases"), load("class_cases")
+programs, report, peers = load("programs"), load("report"), load("peers")  # which the next ones import
+runs, instructions, speed = load("runs"), load("instructions"), load("speed")
+hotspots, large = load("hotspots"), load("large")
 MIXTURES = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "ring of 8": cases.RING}
 
 
@@ -168,3 +172,69 @@ def test_runs_hold_for_one_version(tmp_path, monkeypatch):
     assert [record["value"] for record in old.values()] == [0, 1, 7]
     assert list(new) == keys[:2]
     assert [len(group) for group in runs.grouped(old).values()] == [3]
+
+
+# ---- speed -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_row_without_a_measurement_is_not_met():
+    tables = speed.Tables()
+    ours = speed.Timings([1e-3, 2e-3, 9e-3])
+    tables.compare("work", ours, "peer", speed.Timings([0.2]), 100)
+    tables.compare("work", ours, "peer", speed.Timings([0.1]), 100)
+    tables.compare("work", ours, "peer", speed.Timings(), 100)
+    tables.limit("work", ours, 2e-3)
+    assert [row[-1] for row in tables.times] == ["met", "missed", "not measured", "met"]
+    assert [row[3] for row in tables.times[:3]] == ["200 ms", "100 ms", "absent"]
+
+
+def test_monte_carlo_stands_for_the_integral():
+    X = np.column_stack(cases.D5.sample(np.random.default_rng(0), 2000))
+    mixture = fastgmmmi.GaussianMixture(3, rng=0).fit(X)
+    np.testing.assert_allclose(speed.log_density(mixture, X, [0, 1]), mixture.log_density(X))
+    value, error = speed.monte_carlo(mixture, np.random.default_rng(0))
+    assert value == pytest.approx(mixture.mutual_information(0, 1), abs=4 * error)
+    assert error < 4e-3
+
+
+def test_counts_fail_only_where_they_grow():
+    record = {"one": 1000, "two": 1000}
+    assert not instructions.compare({"one": 1050, "two": 500}, record)[1]
+    lines, grew = instructions.compare({"one": 1051, "two": 1000, "new": 5}, record)
+    assert grew
+    assert lines == ["one: 1,051, +5.1% on the record", "two: 1,000, +0.0% on the record", "new: 5, no record"]
+
+
+def test_every_compiler_on_record_has_every_job():
+    records = json.loads(instructions.RECORD.read_text(encoding="utf-8"))
+    assert all(set(record) == set(instructions.JOBS) for record in records.values())
+
+
+def test_stages_of_addresses():
+    printed = """0x401000
+vec_exp
+/a/csrc/vecmath.h:90
+normalise
+/a/csrc/kernels.h:210
+em_pass
+/a/csrc/kernels.h:399
+0x402000
+fgm_pack
+/a/csrc/mixture.c:7
+0x7f00
+??
+??:0"""
+    stages = [hotspots.stage(frames) for frames in hotspots.read_frames(printed.splitlines())]
+    assert stages == ["exponentials and logarithms", "mixture.c", "C library"]
+    text = hotspots.table([dict.fromkeys(stages, 30.0)] * 3)
+    assert text.count("30.0") == 9
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_of_a_process_of_its_own(tmp_path):
+    n = 50_000
+    (time, *_), (_, _, relative, *_) = large.in_memory([n], tmp_path)
+    assert time == f"n={n:,}: time"
+    assert 0.5 < float(relative.split()[0]) < 20
+    rows = large.from_file(n, tmp_path)
+    assert [row[-1] for row in rows] == ["", "met", "", "met"]
