@@ -459,22 +459,34 @@ static bool is_gaussian(const candidate *fitted) {
     return true;
 }
 
-/* Whether skewness and kurtosis of every standardised column are those of normal ones, but for chance (Jarque and Bera 1980): one Gaussian may be
- * chosen because the rows are too few for more. */
+/* Jarque and Bera's (1980) statistic of one column: from its skewness and kurtosis, chi-squared of two degrees of freedom where it is normal. */
+static double normality(fgm_samples rows, int column) {
+    const double *values = rows.columns + column * rows.stride;
+    double total = 0.0, mean = 0.0, second = 0.0, third = 0.0, fourth = 0.0;
+    for (int64_t i = 0; i < rows.n; ++i) {
+        double weight = rows.weights ? rows.weights[i] : 1.0;
+        total += weight;
+        mean += weight * values[i];
+    }
+    mean /= total;
+    for (int64_t i = 0; i < rows.n; ++i) {
+        double weight = rows.weights ? rows.weights[i] : 1.0, centred = values[i] - mean, square = centred * centred;
+        second += weight * square;
+        third += weight * square * centred;
+        fourth += weight * square * square;
+    }
+    double variance = second / total;
+    if (!(variance > 0.0)) return 0.0;
+    double skewness = third / total / (variance * sqrt(variance)), excess = fourth / total / (variance * variance) - 3.0;
+    return fgm_effective_samples(rows) / 6.0 * (skewness * skewness + 0.25 * excess * excess);
+}
+
+/* Whether every column looks normal within every class: one Gaussian may be chosen because the rows are too few for more. */
 static bool looks_normal(const fgm_prepared *prepared) {
-    fgm_samples samples = prepared->samples;
-    double n = fgm_effective_samples(samples);
-    for (int j = 0; j < prepared->d; ++j) {
-        const double *column = samples.columns + j * samples.stride;
-        double total = 0.0, third = 0.0, fourth = 0.0;
-        for (int64_t i = 0; i < samples.n; ++i) {
-            double weight = samples.weights ? samples.weights[i] : 1.0, square = column[i] * column[i];
-            total += weight;
-            third += weight * square * column[i];
-            fourth += weight * square * square;
+    for (int c = 0; c < prepared->classes.n; ++c) {
+        for (int j = 0; j < prepared->d; ++j) {
+            if (normality(fgm_class_rows(prepared, c), j) > NOT_NORMAL) return false;
         }
-        double skewness = third / total, excess = fourth / total - 3.0;
-        if (n / 6.0 * (skewness * skewness + 0.25 * excess * excess) > NOT_NORMAL) return false;
     }
     return true;
 }
