@@ -194,7 +194,7 @@ def main() -> None:
         f"{pooled_table(list(found.values()))}\n\n{peers.published_table()}"
     )
     complete = options.seeds >= SEEDS and len(found) == len(cells(NAMES, [*SIZES, MANY])) and len(records) == len(keys)
-    report.publish("coverage", text, complete, picture(found))
+    report.publish("coverage", text, options.record or complete, picture(found))
 
 
 if __name__ == "__main__":

@@ -189,7 +189,7 @@ def main() -> None:
         f"{power_table(powers)}"
     )
     complete = options.seeds >= SEEDS and set(options.sizes) >= set(SIZES) and len(records) == len(keys)
-    report.publish("independence", text, complete, picture(groups, powers))
+    report.publish("independence", text, options.record or complete, picture(groups, powers))
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def main() -> None:
         f'With marginals="gaussianize", goal {LARGEST_DIFFERENCE:g}:\n\n{normal_scores_table(groups)}'
     )
     complete = options.seeds >= REPEATS and sum(map(len, groups.values())) == len(keys)
-    report.publish("paper", text, complete, picture(families, groups))
+    report.publish("paper", text, options.record or complete, picture(families, groups))
 
 
 if __name__ == "__main__":

@@ -83,6 +83,7 @@ def add_run_options(parser: argparse.ArgumentParser, seeds: int) -> None:
     parser.add_argument(
         "--table-only", dest="processes", action="store_const", const=0, help="run nothing, print what there is"
     )
+    parser.add_argument("--record", action="store_true", help="write the table even where runs are missing")
 
 
 def machine() -> str:

@@ -200,7 +200,7 @@ def main() -> None:
         f"{summary_table(groups, theirs, cells, options.settings)}\n\n{report.table(HEADER, rows)}"
     )
     complete = options.seeds >= SEEDS and len(rows) == sum(map(len, SETTINGS.values())) * len(SIZES) * len(CASES)
-    report.publish("settings", text, complete, picture(groups, theirs, cells, points))
+    report.publish("settings", text, options.record or complete, picture(groups, theirs, cells, points))
 
 
 if __name__ == "__main__":

@@ -349,7 +349,7 @@ def main() -> None:
         rows = [row(task, [record for key, record in records.items() if key[0] == task.name]) for task in present]
         parts += [f"## {title}", report.table(HEADER, rows), summary(present, records)]
     complete = options.seeds >= SEEDS and len(records) == len(keys)
-    report.publish("tasks", "\n\n".join(parts), complete, picture(records))
+    report.publish("tasks", "\n\n".join(parts), options.record or complete, picture(records))
 
 
 if __name__ == "__main__":
