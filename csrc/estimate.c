@@ -527,7 +527,7 @@ static int compare_maps(candidate *best, const fgm_data *data, const fgm_options
     static const int others[] = {FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
     double bound, mark;
     FGM_TRY(fit_candidate(best, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
-    if (is_gaussian(best) && looks_normal(&best->prepared)) return FGM_OK;
+    if (is_gaussian(best) && (options->n_components == 1 || looks_normal(&best->prepared))) return FGM_OK;
     FGM_TRY(find_bound(best, -INFINITY, &mark));
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
         bool is_student = others[i] == FGM_MARGINALS_STUDENTIZE;

@@ -273,7 +273,7 @@ def test_value_is_twice_the_plug_in_less_the_mean_of_the_replicates():
 def test_replicates_are_fits_under_poisson_weights(weighted, dx):
     X = overlapping(3, 150)
     weights = np.random.default_rng(8).exponential(size=150) if weighted else None
-    found = job(X, weights, seed=77, dx=dx, n_components=1, n_bootstrap=6, marginals=_core.MARGINALS["standardize"])
+    found = job(X, weights, seed=77, dx=dx, n_components=1, n_bootstrap=6)
     for replicate, value in enumerate(found["bootstrap"]):
         drawn = twins.bootstrap_weights(77, replicate, 150) * (1.0 if weights is None else weights)
         expected = twins.gaussian_information(twins.mean_and_covariance(X, drawn)[1], dx)
