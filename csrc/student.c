@@ -143,6 +143,9 @@ int fgm_student_scores(double freedom, int64_t n, const double *scores, double *
     if (!table) return FGM_ERROR_MEMORY;
     fill_table(freedom, find_largest(n, scores), table);
     apply_table(table, n, scores, out);
+    for (int64_t i = 0; i < n; ++i) {
+        if (isnan(scores[i])) out[i] = NAN;
+    }
     free(table);
     return FGM_OK;
 }

@@ -53,6 +53,8 @@ def test_scores_of_far_values_are_finite_and_in_order():
     assert np.isfinite(found).all()
     assert (np.diff(found) >= 0).all()
     assert found[3] == 0
+    unknown = _core.student_scores(2.0, np.array([np.nan, 1.0, np.inf]))
+    np.testing.assert_array_equal(np.isnan(unknown), [True, False, False])
 
 
 @pytest.mark.parametrize("freedom", [0.0, -1.0, math.nan, math.inf])

@@ -482,7 +482,8 @@ FGM_FUNCTION(int, fgm_apply_normal_scores, (const double *knots, /* (n_knots) */
              int64_t n,
              double *out));                                      /* (n) */
 
-/* Scores of Student's t, of so many degrees of freedom, in place of normal ones. */
+/* Scores of Student's t, of so many degrees of freedom, in place of normal ones. NaN stays NaN; a size beyond 9 counts as 9. FGM_ERROR_OPTION where
+ * degrees_of_freedom is below 0.4 or not finite. */
 FGM_FUNCTION(int, fgm_student_scores, (double degrees_of_freedom, int64_t n, const double *scores /* (n) */, double *out /* (n) */));
 
 /* exp and log as the kernels compute them (for tests): within 2 ulp; exp is 0 below -708 and infinity above 709. Allocate nothing. */
