@@ -25,7 +25,7 @@ TIER = "v3"
 MOST_GROWTH = 1.05
 JOBS = {  # sampler, n, replicates, reselect; valgrind takes about a minute for 10^9 instructions
     "D5, n=600, 20 replicates": (cases.D5.sample, 600, 20, 0),
-    "Gaussian rho=0.6, n=200, 8 replicates that choose": (cases.gaussian(0.6).sample, 200, 8, 1),
+    "Gaussian rho=0.6, n=200, 100 replicates that choose": (cases.gaussian(0.6).sample, 200, 100, 1),
 }
 
 

@@ -2,8 +2,8 @@
  *
  * A replicate gives each row, or each group of rows, a Poisson(1) weight, drawn from its place and the replicate's number alone: the multinomial
  * bootstrap but for the total, by which every statistic is divided (Hanley and MacGibbon 2006). So any range of replicates can be computed anywhere.
- * The 37% of rows with weight zero are left out. A replicate starts from the fit to all the data, or, where the choice of the number of components is
- * a large part of the uncertainty, repeats that choice too; copies of a row carry one weight, so cross-validation never trains on what it tests.
+ * The 37% of rows with weight zero are left out. A replicate starts from the fit to all the data, or, where its weights choose another number of
+ * components (fgm_trials_choose), from the fit with that number.
  */
 #include "core.h"
 #include "random.h"
@@ -11,6 +11,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 
 /* P(Poisson(1) <= k) 2^32, rounded, for k = 0, 1, ...: a 32-bit number has drawn the count of bounds that it reaches. */
 static const uint32_t poisson_bounds[] = {
@@ -50,19 +52,6 @@ static void release_replicate(replicate *drawn) {
     free(drawn->first);
 }
 
-/* Random order within a class, which is to be cut into folds. */
-static void shuffle_run(uint64_t key, uint32_t *rows, double *weights, int64_t n) {
-    for (int64_t i = n - 1; i > 0; --i) {
-        int64_t other = (int64_t)(fgm_random_uniform(key, (uint64_t)i) * (double)(i + 1));
-        uint32_t row = rows[i];
-        double weight = weights[i];
-        rows[i] = rows[other];
-        rows[other] = row;
-        weights[i] = weights[other];
-        weights[other] = weight;
-    }
-}
-
 /* Weights of all rows; the pairs of a paired divergence are drawn together. A row's weight goes by its place before the classes were sorted, so
  * that jobs on the same rows with the same seed draw the same rows, whatever the labels: then replicates of different jobs can be compared. */
 static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
@@ -98,9 +87,8 @@ static void keep_drawn(const fgm_prepared *prepared, replicate *drawn, double *w
 
 static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
     const fgm_prepared *prepared = bootstrap->prepared;
-    const fgm_classes *classes = &prepared->classes;
     drawn->rows = malloc((size_t)prepared->n * sizeof *drawn->rows);
-    drawn->first = malloc((size_t)(classes->n + 1) * sizeof *drawn->first);
+    drawn->first = malloc((size_t)(prepared->classes.n + 1) * sizeof *drawn->first);
     double *weights = drawn->rows && drawn->first ? fgm_allocate((size_t)prepared->n) : NULL;
     if (!weights) return FGM_ERROR_MEMORY;
     int status = draw_all_weights(prepared, key, weights);
@@ -109,11 +97,6 @@ static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *dr
         return status;
     }
     keep_drawn(prepared, drawn, weights);
-    for (int c = 0; !prepared->samples.groups && c < classes->n; ++c) {
-        if (!fgm_reselects(prepared, c)) continue;
-        int64_t first = drawn->first[c];
-        shuffle_run(fgm_stream(fgm_class_key(key, c), FGM_STREAM_FOLDS, 0), drawn->rows + first, weights + first, drawn->first[c + 1] - first);
-    }
     if (prepared->samples.groups) drawn->groups = malloc((size_t)drawn->n * sizeof *drawn->groups);
     for (int64_t i = 0; drawn->groups && i < drawn->n; ++i) drawn->groups[i] = prepared->samples.groups[drawn->rows[i]];
     drawn->memory = !prepared->samples.groups || drawn->groups ? fgm_allocate((size_t)drawn->n * (size_t)(prepared->d + 1)) : NULL;
@@ -170,34 +153,49 @@ static int refit(const fgm_mixture *from, const fgm_curvature *curvature, const 
     return status;
 }
 
+/* The numbers of components that a replicate is fitted with. */
+enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
+
 /* One replicate at work. */
 typedef struct replicate_fit {
     const fgm_bootstrap *bootstrap;
     const replicate *drawn;
     fgm_samples samples;
-    uint64_t key;
+    const int16_t *numbers; /* (2, n_classes): drawn and cautious; NULL: that given */
     fgm_monitor *monitor;
     double *within; /* (d(d+1)/2) covariance within classes of the rows drawn */
     fgm_model model;
     double student_information; /* where columns are scores of Student's t */
 } replicate_fit;
 
-static int fit_drawn_class(replicate_fit *fit, int class) {
+static int number_of(const replicate_fit *fit, int class, int rule) {
+    bool is_chosen = fit->numbers && rule != GIVEN && fit->bootstrap->trials[class].n > 0;
+    return is_chosen ? fit->numbers[rule * fit->model.n_classes + class] : fit->bootstrap->model->mixtures[class].n_components;
+}
+
+static bool same_numbers(const replicate_fit *fit, int rule, int other) {
+    for (int c = 0; c < fit->model.n_classes; ++c) {
+        if (number_of(fit, c, rule) != number_of(fit, c, other)) return false;
+    }
+    return true;
+}
+
+static int fit_drawn_class(replicate_fit *fit, int class, int rule) {
     const fgm_bootstrap *bootstrap = fit->bootstrap;
     const fgm_prepared *prepared = bootstrap->prepared;
     const fgm_mixture *whole = &bootstrap->model->mixtures[class];
     fgm_samples rows = fgm_rows(fit->samples, fit->drawn->first[class], fit->drawn->first[class + 1]);
     fgm_mixture *mixture = &fit->model.mixtures[class];
+    fgm_mixture_release(mixture);
     if (fgm_is_small_class(prepared, class) || rows.n < prepared->d + 2) {
         return fgm_small_class_mixture(mixture, rows, fit->within, prepared->settings.floor);
     }
     fgm_fit_settings settings;
     fgm_class_settings(prepared, class, &settings);
-    if (!fgm_reselects(prepared, class)) return refit(whole, &bootstrap->curvatures[class], &settings, rows, fit->monitor, mixture);
-    fgm_selection selection = {0};
-    FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fit->key, class), false, fit->monitor, whole, &selection));
-    *mixture = selection.mixture;
-    return FGM_OK;
+    int number = number_of(fit, class, rule);
+    if (number == whole->n_components) return refit(whole, &bootstrap->curvatures[class], &settings, rows, fit->monitor, mixture);
+    const fgm_trials *trials = &bootstrap->trials[class];
+    return refit(&trials->fits[number - 1], &trials->curvatures[number - 1], &settings, rows, fit->monitor, mixture);
 }
 
 static int fit_student(replicate_fit *fit) {
@@ -218,25 +216,7 @@ static int fit_drawn(replicate_fit *fit) {
     if (!fit->within) return FGM_ERROR_MEMORY;
     if (prepared->classes.n > 1) fgm_within_covariance(fit->samples, fit->drawn->first, prepared->classes.n, fit->within);
     for (int c = 0; prepared->d > 0 && c < fit->model.n_classes; ++c) {
-        if (fit->model.probabilities[c] > 0.0) FGM_TRY(fit_drawn_class(fit, c));
-    }
-    return FGM_OK;
-}
-
-/* Classes whose number of components has changed are fitted once more, with that of the full fit. */
-static int fix_numbers(replicate_fit *fit, bool *changed) {
-    const fgm_bootstrap *bootstrap = fit->bootstrap;
-    *changed = false;
-    for (int c = 0; c < fit->model.n_classes; ++c) {
-        fgm_mixture *mixture = &fit->model.mixtures[c];
-        const fgm_mixture *whole = &bootstrap->model->mixtures[c];
-        fgm_samples rows = fgm_rows(fit->samples, fit->drawn->first[c], fit->drawn->first[c + 1]);
-        if (mixture->n_components == whole->n_components || rows.n < bootstrap->prepared->d + 2) continue;
-        fgm_fit_settings settings;
-        fgm_class_settings(bootstrap->prepared, c, &settings);
-        fgm_mixture_release(mixture);
-        FGM_TRY(refit(whole, &bootstrap->curvatures[c], &settings, rows, fit->monitor, mixture));
-        *changed = true;
+        if (fit->model.probabilities[c] > 0.0) FGM_TRY(fit_drawn_class(fit, c, DRAWN));
     }
     return FGM_OK;
 }
@@ -260,18 +240,34 @@ static int integrate(const replicate_fit *fit, double *value) {
     return FGM_OK;
 }
 
-/* The estimate from mixtures fitted to the rows drawn: with the number of components chosen anew where that is asked for, and its centre. */
+/* Classes that another rule gives other numbers of components are fitted anew. */
+static int change_numbers(replicate_fit *fit, int from, int to) {
+    for (int c = 0; c < fit->model.n_classes; ++c) {
+        if (fit->model.probabilities[c] > 0.0 && number_of(fit, c, from) != number_of(fit, c, to)) FGM_TRY(fit_drawn_class(fit, c, to));
+    }
+    return FGM_OK;
+}
+
+/* The estimate from mixtures fitted to the rows drawn, with the number of components chosen anew where that is asked for, and its centre. */
 static int estimate_replicate(replicate_fit *fit, double *value, double *centre) {
-    bool changed;
-    double fixed_value;
+    double values[RULES];
     FGM_TRY(fit_drawn(fit));
     FGM_TRY(integrate(fit, value));
     *centre = *value;
-    if (fit->bootstrap->options->integral == FGM_INTEGRAL_DATA) return FGM_OK; /* whose bias is known */
-    FGM_TRY(fix_numbers(fit, &changed));
-    fixed_value = *value;
-    if (changed) FGM_TRY(integrate(fit, &fixed_value));
-    *centre = 0.5 * (*value + fixed_value);
+    if (fit->bootstrap->options->integral == FGM_INTEGRAL_DATA || !fit->numbers) return FGM_OK; /* an integral over the data knows its bias */
+    values[DRAWN] = *value;
+    for (int rule = DRAWN + 1, fitted = DRAWN; rule < RULES; ++rule) {
+        int same = DRAWN;
+        while (!same_numbers(fit, rule, same)) ++same;
+        if (same == rule) {
+            FGM_TRY(change_numbers(fit, fitted, rule));
+            FGM_TRY(integrate(fit, &values[rule]));
+            fitted = rule;
+        } else {
+            values[rule] = values[same];
+        }
+    }
+    *centre = 0.5 * (values[CAUTIOUS] + values[GIVEN]);
     return FGM_OK;
 }
 
@@ -293,7 +289,8 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     double value = NAN, centre = NAN;
     if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
         fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
-        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .monitor = &monitor};
+        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .monitor = &monitor};
+        if (bootstrap->numbers) fit.numbers = bootstrap->numbers + index * 2 * bootstrap->model->n_classes;
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);
         fgm_model_release(&fit.model);
@@ -310,7 +307,89 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
 #else
     bootstrap->done += 1; /* only shown as progress: a lost count does no harm */
 #endif
-    return status == FGM_OK ? fgm_monitor_add(&monitor, 1e9) : status;
+    return status == FGM_OK ? fgm_monitor_add(&monitor, LOOK_AT_ONCE) : status;
+}
+
+/* ---- the numbers of components ------------------------------------------------------------------------------------------------- */
+
+/* What a replicate's weights choose. */
+static int choose_numbers(void *task_data, int64_t index, int is_caller) {
+    fgm_bootstrap *bootstrap = task_data;
+    const fgm_prepared *prepared = bootstrap->prepared;
+    const double *sample_weights = prepared->samples.weights;
+    uint64_t key = fgm_stream(bootstrap->seed, FGM_STREAM_BOOTSTRAP, (uint64_t)(bootstrap->first + index));
+    int n_classes = bootstrap->model->n_classes;
+    fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, is_caller);
+    double *weights = fgm_allocate((size_t)prepared->n);
+    if (!weights) return FGM_ERROR_MEMORY;
+    int status = draw_all_weights(prepared, key, weights);
+    for (int64_t i = 0; sample_weights && i < prepared->n; ++i) weights[i] *= sample_weights[i];
+    for (int rule = DRAWN; rule <= CAUTIOUS && status == FGM_OK; ++rule) {
+        int16_t *numbers = bootstrap->numbers + (index * 2 + rule) * n_classes;
+        for (int c = 0; c < n_classes; ++c) {
+            const fgm_trials *trials = &bootstrap->trials[c];
+            numbers[c] = (int16_t)(trials->n > 0 ? fgm_trials_choose(trials, weights + prepared->classes.first[c], rule == CAUTIOUS) : 0);
+        }
+    }
+    fgm_release(weights);
+    return status == FGM_OK ? fgm_monitor_add(&monitor, LOOK_AT_ONCE) : status;
+}
+
+/* Fits to all the data that replicates ask for, other than those at hand. */
+typedef struct other_fits {
+    fgm_bootstrap *bootstrap;
+    int64_t n;
+    int32_t (*wanted)[2]; /* (n): class and number of components */
+} other_fits;
+
+static int make_other_fit(void *task_data, int64_t index, int is_caller) {
+    other_fits *fits = task_data;
+    const fgm_prepared *prepared = fits->bootstrap->prepared;
+    int class = fits->wanted[index][0], number = fits->wanted[index][1];
+    volatile int64_t nothing_done = 0;
+    fgm_monitor monitor = fgm_monitor_start(prepared->settings.options, &nothing_done, fits->bootstrap->count, is_caller);
+    fgm_fit_settings settings;
+    fgm_class_settings(prepared, class, &settings);
+    return fgm_trials_fit(&fits->bootstrap->trials[class], number, fgm_class_rows(prepared, class), &settings, &monitor);
+}
+
+static bool is_wanted(const fgm_bootstrap *bootstrap, int class, int number) {
+    int n_classes = bootstrap->model->n_classes;
+    if (number == bootstrap->model->mixtures[class].n_components) return false;
+    for (int64_t i = 0; i < 2 * bootstrap->count; ++i) {
+        if (bootstrap->numbers[i * n_classes + class] == number) return true;
+    }
+    return false;
+}
+
+static int make_other_fits(fgm_bootstrap *bootstrap) {
+    int n_classes = bootstrap->model->n_classes;
+    int64_t most = 0;
+    for (int c = 0; c < n_classes; ++c) most += bootstrap->trials[c].n;
+    other_fits fits = {.bootstrap = bootstrap, .wanted = malloc((size_t)(most + 1) * sizeof *fits.wanted)};
+    if (!fits.wanted) return FGM_ERROR_MEMORY;
+    for (int c = 0; c < n_classes; ++c) {
+        for (int k = 1; k <= bootstrap->trials[c].n; ++k) {
+            if (!is_wanted(bootstrap, c, k)) continue;
+            fits.wanted[fits.n][0] = c;
+            fits.wanted[fits.n++][1] = k;
+        }
+    }
+    int status = fits.n > 0 ? fgm_run(bootstrap->options, fits.n, make_other_fit, &fits) : FGM_OK;
+    free(fits.wanted);
+    return status;
+}
+
+/* For all replicates, so that fits with other numbers than the one chosen are made once, and only those that are asked for. */
+static int find_numbers(fgm_bootstrap *bootstrap) {
+    int n_classes = bootstrap->model->n_classes;
+    bool is_choice = false;
+    for (int c = 0; bootstrap->trials && c < n_classes; ++c) is_choice |= bootstrap->trials[c].n > 1;
+    if (!is_choice) return FGM_OK;
+    bootstrap->numbers = malloc((size_t)bootstrap->count * 2 * (size_t)n_classes * sizeof *bootstrap->numbers);
+    if (!bootstrap->numbers) return FGM_ERROR_MEMORY;
+    FGM_TRY(fgm_run(bootstrap->options, bootstrap->count, choose_numbers, bootstrap));
+    return make_other_fits(bootstrap);
 }
 
 int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures) {
@@ -338,7 +417,9 @@ int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     bootstrap->curvatures = calloc((size_t)n_classes, sizeof *bootstrap->curvatures);
     if (!bootstrap->curvatures) return FGM_ERROR_MEMORY;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
+    if (status == FGM_OK) status = find_numbers(bootstrap);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, run_replicate, bootstrap);
+    free(bootstrap->numbers);
     fgm_release_curvatures(bootstrap->curvatures, n_classes);
     return status;
 }

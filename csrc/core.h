@@ -238,6 +238,9 @@ int fgm_find_curvature(fgm_fitter *fitter, const fgm_training *training, const f
 int fgm_observe_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
                           fgm_curvature *curvature);
 
+/* Log-density of each sample. */
+void fgm_fitter_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, double *out /* (n) */);
+
 /* Weighted mean log-density of samples, and their total weight. */
 int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, fgm_monitor *monitor, double *mean, double *weight);
 
@@ -254,16 +257,43 @@ int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, ui
 int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
                        const fgm_mixture *previous, double worth, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
+/* The same from a mixture that is given. */
+int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double worth, fgm_monitor *monitor,
+                         fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
+/* What a search for the number of components leaves, so that replicates can choose anew: see fgm_trials_choose. */
+typedef struct fgm_trials {
+    int n;                /* numbers 1 .. n were tried; 0: there is no choice */
+    int64_t n_rows;
+    double **log_density; /* (n) of (n_rows): of each row under a fit that does not know it; under AIC and BIC, under the fit to all rows; NULL: that
+                           * number was given up early */
+    double *penalty; /* (n): what the criterion takes off the mean */
+    double *worth; /* (n): objective below which a fit to all rows gives up on a ridge */
+    fgm_mixture *fits; /* (n): where a fit to all rows starts, then that fit */
+    fgm_curvature *curvatures; /* (n): at it */
+    double least_gain; /* of the score */
+    double price; /* of a component, for the cautious */
+    int patience;
+} fgm_trials;
+
+/* The number of components that these weights of the rows would have chosen. The cautious pay for a component what its fit costs in log-density at
+ * half the rows. */
+int fgm_trials_choose(const fgm_trials *trials, const double *weights /* (n_rows) */, bool cautious);
+
+/* The fit to all rows, and its curvature. */
+int fgm_trials_fit(fgm_trials *trials, int number, fgm_samples samples, const fgm_fit_settings *settings, fgm_monitor *monitor);
+void fgm_trials_release(fgm_trials *trials, int n_classes);
+
 /* How many components, by the criterion; then the fit to all samples. Rows must be in random order: folds are runs of rows. */
 typedef struct fgm_selection {
     fgm_mixture mixture; /* allocated by fgm_select */
     fgm_fit_outcome outcome;
     double *scores; /* (max_components) or NULL */
+    fgm_trials *trials; /* all zero, to be filled; or NULL */
 } fgm_selection;
 
-/* parallel: fits of the folds may go to options->run_tasks. guess: one more starting point for the final fit, or NULL. */
-int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, const fgm_mixture *guess,
-               fgm_selection *selection);
+/* Fits of the folds may go to options->run_tasks if parallel. */
+int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, fgm_selection *selection);
 
 /* ---- random numbers -------------------------------------------------------------------------------------------------------- */
 /* See random.h. */
@@ -275,7 +305,7 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
 /* Which columns belong to which variable, and what is asked of them. */
 typedef struct fgm_layout {
     int quantity; /* fgm_quantity */
-    int d[3];     /* columns of x, y, given */
+    int d[3]; /* columns of x, y, given */
     int32_t columns[FGM_MAX_DIMENSION]; /* where the model has them, in that order */
 } fgm_layout;
 
@@ -290,7 +320,7 @@ fgm_layout fgm_layout_of(const fgm_data *data);
 typedef struct fgm_classes {
     int n;
     int32_t *labels; /* (n, 3): of x, y, given; 0 where a variable has none */
-    int64_t *first;  /* (n + 1): rows of class c are first[c] .. first[c+1]-1 */
+    int64_t *first; /* (n + 1): rows of class c are first[c] .. first[c+1]-1 */
 } fgm_classes;
 
 /* What an error is about: a column, or the labels of a variable; -1 where it is neither. */
@@ -330,10 +360,10 @@ void fgm_model_set_probabilities(fgm_model *model, fgm_samples samples, const in
 
 /* A t distribution about the origin. */
 typedef struct fgm_student {
-    double freedom;         /* degrees of freedom; 0: there is no such fit */
+    double freedom; /* degrees of freedom; 0: there is no such fit */
     fgm_mixture dispersion; /* one component */
-    double log_likelihood;  /* of the copula, mean per row */
-    double slope;           /* for fits nearby, see student.c */
+    double log_likelihood; /* of the copula, mean per row */
+    double slope; /* for fits nearby, see student.c */
 } fgm_student;
 
 /* Both degrees of freedom and dispersion, to normal scores. start: a fit nearby, or NULL. Allocates, unless it fails. */
@@ -358,14 +388,14 @@ typedef struct fgm_prepared {
     int d;
     fgm_layout layout;
     fgm_classes classes;
-    double *memory;         /* columns and weights */
-    uint32_t *draws;        /* (n): which of a replicate's weights is that of each row, see draw_all_weights: its group; NULL: its own place */
-    uint32_t *ranks;        /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
+    double *memory; /* columns and weights */
+    uint32_t *draws; /* (n): which of a replicate's weights is that of each row, see draw_all_weights: its group; NULL: its own place */
+    uint32_t *ranks; /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
-    double *priors;         /* (n_classes, d(d+1)/2): of each class's fit, which every replicate asks for */
+    double *priors; /* (n_classes, d(d+1)/2): of each class's fit, which every replicate asks for */
     double location[FGM_MAX_DIMENSION], scale[FGM_MAX_DIMENSION], resolution[FGM_MAX_DIMENSION];
-    fgm_student student;    /* the fit to all rows, whose scores the columns are, where that is the map */
+    fgm_student student; /* the fit to all rows, whose scores the columns are, where that is the map */
 } fgm_prepared;
 
 /* Checks, shuffles and transforms. */
@@ -405,11 +435,13 @@ typedef struct fgm_bootstrap {
     const fgm_options *options;
     const fgm_model *model; /* fitted to all the data */
     fgm_curvature *curvatures; /* (n_classes): at its mixtures */
+    fgm_trials *trials; /* (n_classes): of those whose number of components is chosen anew; NULL: of none */
+    int16_t *numbers; /* (count, 2, n_classes): chosen so, and by the cautious */
     uint64_t seed;
     double integration_tol, integration_work;
-    double log_volume;    /* added to each value */
+    double log_volume; /* added to each value */
     int64_t first;
-    double *values;  /* (count): replicate first + i goes to values[i] */
+    double *values; /* (count): replicate first + i goes to values[i] */
     double *centres; /* (count): what the bias correction takes from it */
     volatile int64_t done;
     int64_t count;

@@ -221,6 +221,11 @@ int fgm_mean_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_sam
     return run_pass(fitter, &all, mixture, monitor, mean);
 }
 
+void fgm_fitter_log_density(fgm_fitter *fitter, const fgm_mixture *mixture, fgm_samples samples, double *out) {
+    fgm_pack(mixture, fitter->pack);
+    fgm_get_kernels()->log_density(mixture->n_components, fitter->pack, samples, out, fitter->work);
+}
+
 /* sum_k tr(A Sigma_k^-1) / 2, from the kernel's parameters: P = L^-1 / sqrt 2. */
 static double prior_penalty(int n_components, int d, const double *pack, const double *prior /* (d(d+1)/2) */) {
     double penalty = 0.0;

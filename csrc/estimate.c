@@ -21,7 +21,7 @@
 #define MAP_ROWS 2000 /* rows on which the map of the columns is chosen */
 #define REPLICATE_TOL 0.05 /* standard errors */
 #define REPLICATE_WORK 1e7
-#define RESELECT_UP_TO 500 /* samples: above, the number of components hardly adds to the error bar */
+#define RESELECT_UP_TO 20000 /* samples: above, the number of components hardly adds to the error bar */
 
 void fgm_options_defaults(fgm_options *options, size_t size) {
     const fgm_options defaults = {
@@ -104,7 +104,7 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
     volatile int64_t done = 0;
     fgm_monitor monitor = fgm_monitor_start(options, &done, 0, 1);
     fgm_selection selection = {.scores = result->scores};
-    int status = fgm_select(prepared.samples, &settings, seed, true, &monitor, NULL, &selection);
+    int status = fgm_select(prepared.samples, &settings, seed, true, &monitor, &selection);
     if (status == FGM_OK) {
         result->n_components = selection.mixture.n_components;
         result->converged = selection.outcome.converged;
@@ -166,16 +166,28 @@ typedef struct class_fits {
     fgm_fit_outcome *outcomes; /* (n_classes) */
     double *scores;            /* (n_classes, max_components) */
     double *within;            /* (d(d+1)/2) covariance within classes */
+    fgm_trials *trials;        /* (n_classes), or NULL where no replicate will choose */
     bool folds_in_parallel;    /* else classes are */
 } class_fits;
 
-static int allocate_fits(class_fits *fits, const fgm_prepared *prepared, uint64_t seed) {
+static bool any_reselects(const fgm_prepared *prepared) {
+    for (int c = 0; prepared->d > 0 && c < prepared->classes.n; ++c) {
+        if (!fgm_is_small_class(prepared, c) && fgm_reselects(prepared, c)) return true;
+    }
+    return false;
+}
+
+static int allocate_fits(class_fits *fits, const fgm_prepared *prepared, uint64_t seed, bool for_replicates) {
     const fgm_classes *classes = &prepared->classes;
     size_t scores = (size_t)classes->n * (size_t)prepared->settings.options->max_components, within = FGM_TRIANGLE((size_t)prepared->d);
     *fits = (class_fits){.prepared = prepared, .seed = seed, .folds_in_parallel = classes->n <= FEW_CLASSES};
     fits->outcomes = calloc((size_t)classes->n, sizeof *fits->outcomes);
     fits->scores = fgm_allocate(scores + within);
     if (!fits->outcomes || !fits->scores) return FGM_ERROR_MEMORY;
+    if (for_replicates && any_reselects(prepared)) {
+        fits->trials = calloc((size_t)classes->n, sizeof *fits->trials);
+        if (!fits->trials) return FGM_ERROR_MEMORY;
+    }
     fits->within = fits->scores + scores;
     for (size_t i = 0; i < scores; ++i) fits->scores[i] = NAN;
     FGM_TRY(fgm_model_allocate(&fits->model, classes->n, prepared->d, classes->labels));
@@ -185,6 +197,7 @@ static int allocate_fits(class_fits *fits, const fgm_prepared *prepared, uint64_
 }
 
 static void release_fits(class_fits *fits) {
+    fgm_trials_release(fits->trials, fits->model.n_classes);
     fgm_model_release(&fits->model);
     free(fits->outcomes);
     fgm_release(fits->scores);
@@ -221,7 +234,8 @@ static int fit_class(void *task_data, int64_t index, int is_caller) {
     if (bearable.n_components > most) bearable.n_components = (int32_t)most;
     settings.options = &bearable;
     fgm_selection selection = {.scores = fits->scores + (size_t)index * (size_t)options->max_components};
-    FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fits->seed, class), fits->folds_in_parallel, &monitor, NULL, &selection));
+    if (fits->trials && fgm_reselects(fits->prepared, class)) selection.trials = &fits->trials[class];
+    FGM_TRY(fgm_select(rows, &settings, fgm_class_key(fits->seed, class), fits->folds_in_parallel, &monitor, &selection));
     fits->model.mixtures[class] = selection.mixture;
     fits->outcomes[class] = selection.outcome;
     return FGM_OK;
@@ -327,8 +341,8 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
 }
 
 /* Replicates from the model fitted to all the data. */
-static int run_bootstrap(const fgm_prepared *prepared, uint64_t seed, const fgm_model *model, int64_t first, int64_t count, double *values,
-                         double *centres) {
+static int run_bootstrap(const fgm_prepared *prepared, uint64_t seed, const fgm_model *model, fgm_trials *trials, int64_t first, int64_t count,
+                         double *values, double *centres) {
     const fgm_options *options = prepared->settings.options;
     fgm_moments moments;
     if (count == 0) return FGM_OK;
@@ -337,6 +351,7 @@ static int run_bootstrap(const fgm_prepared *prepared, uint64_t seed, const fgm_
         .prepared = prepared,
         .options = options,
         .model = model,
+        .trials = trials,
         .seed = seed,
         .integration_tol = integration_tol(options, prepared->d, moments.deviation, prepared->n),
         .integration_work = FGM_MAX_WORK,
@@ -413,11 +428,11 @@ static int complete_result(const fgm_result *result, int d, int64_t n_bootstrap,
     return FGM_OK;
 }
 
-static int run_exported(const fgm_prepared *prepared, uint64_t seed, const int32_t *class_components, const double *weights, const double *means,
-                        const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
+static int run_exported(const fgm_prepared *prepared, uint64_t seed, fgm_trials *trials, const int32_t *class_components, const double *weights,
+                        const double *means, const double *covariances, int64_t first, int64_t count, double *values, double *centres) {
     fgm_model model = {0};
     int status = import_model(prepared, class_components, weights, means, covariances, &model);
-    if (status == FGM_OK) status = run_bootstrap(prepared, seed, &model, first, count, values, centres);
+    if (status == FGM_OK) status = run_bootstrap(prepared, seed, &model, trials, first, count, values, centres);
     fgm_model_release(&model);
     return status;
 }
@@ -429,14 +444,18 @@ typedef struct candidate {
     class_fits fits;
 } candidate;
 
-static int fit_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
+static int prepare_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
     memset(fitted, 0, sizeof *fitted);
     fitted->options = *options;
     fitted->options.marginals = marginals;
     if (options->error == FGM_ERROR_BY_DELTA) fitted->options.n_bootstrap = 0;
     FGM_TRY(fgm_prepare(&fitted->prepared, data, &fitted->options, seed, fault));
-    int status = allocate_fits(&fitted->fits, &fitted->prepared, seed);
-    return status == FGM_OK ? fit_classes(&fitted->fits) : status;
+    return allocate_fits(&fitted->fits, &fitted->prepared, seed, fitted->options.n_bootstrap > 0);
+}
+
+static int fit_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
+    FGM_TRY(prepare_candidate(fitted, data, options, marginals, seed, fault));
+    return fit_classes(&fitted->fits);
 }
 
 static void release_candidate(candidate *fitted) {
@@ -549,25 +568,39 @@ static int compare_maps(candidate *best, const fgm_data *data, const fgm_options
     return FGM_OK;
 }
 
-/* The map is chosen on a sample of the rows where there are many. */
-static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
-    bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
-    if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
-    if (data->n <= MAP_ROWS) return compare_maps(fitted, data, options, seed, fault);
+/* The best map of a random sample of the rows. Where that cannot be fitted, all of them may, or they say better what is wrong. */
+static int find_map(const fgm_data *data, const fgm_options *options, uint64_t seed, int *map) {
     fgm_data sample = *data;
+    candidate fitted = {0};
+    fgm_fault fault;
     double *weights = fgm_allocate((size_t)data->n);
     if (!weights) return FGM_ERROR_MEMORY;
     thin_out(data, MAP_ROWS, seed, weights);
     sample.sample_weight = weights;
-    int status = compare_maps(fitted, &sample, options, seed, fault), map = fitted->options.marginals;
-    release_candidate(fitted);
+    int status = compare_maps(&fitted, &sample, options, seed, &fault);
+    *map = status == FGM_OK ? fitted.options.marginals : FGM_MARGINALS_STANDARDIZE;
+    release_candidate(&fitted);
     fgm_release(weights);
-    if (status == FGM_ERROR_MEMORY || status == FGM_ERROR_CANCELLED) return status;
-    /* Where a sample of the rows cannot be fitted, all of them may, or they say better what is wrong. */
-    return fit_candidate(fitted, data, options, status == FGM_OK ? map : FGM_MARGINALS_STANDARDIZE, seed, fault);
+    return status == FGM_ERROR_MEMORY || status == FGM_ERROR_CANCELLED ? status : FGM_OK;
 }
 
-static int estimate(const candidate *fitted, uint64_t seed, fgm_result *result) {
+/* Where rows are many, the map is chosen on a sample of them; but columns that all look normal are looked at as they are first. */
+static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+    bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
+    if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
+    if (data->n <= MAP_ROWS) return compare_maps(fitted, data, options, seed, fault);
+    FGM_TRY(prepare_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
+    bool is_fitted = looks_normal(&fitted->prepared);
+    if (is_fitted) FGM_TRY(fit_classes(&fitted->fits));
+    if (is_fitted && is_gaussian(fitted)) return FGM_OK;
+    int map;
+    FGM_TRY(find_map(data, options, seed, &map));
+    if (map == FGM_MARGINALS_STANDARDIZE) return is_fitted ? FGM_OK : fit_classes(&fitted->fits);
+    release_candidate(fitted);
+    return fit_candidate(fitted, data, options, map, seed, fault);
+}
+
+static int estimate(candidate *fitted, uint64_t seed, fgm_result *result) {
     fgm_result complete;
     double *memory = NULL;
     int64_t n_bootstrap = fitted->options.n_bootstrap;
@@ -575,8 +608,8 @@ static int estimate(const candidate *fitted, uint64_t seed, fgm_result *result) 
     int status = complete_result(result, fitted->prepared.d, n_bootstrap, &complete, &memory);
     if (status == FGM_OK) {
         export_result(&fitted->fits, &complete);
-        status = run_exported(&fitted->prepared, seed, complete.class_components, complete.weights, complete.means, complete.covariances, 0,
-                              n_bootstrap, complete.bootstrap, complete.centres);
+        status = run_exported(&fitted->prepared, seed, fitted->fits.trials, complete.class_components, complete.weights, complete.means,
+                              complete.covariances, 0, n_bootstrap, complete.bootstrap, complete.centres);
     }
     if (status == FGM_OK && fitted->options.error == FGM_ERROR_BY_DELTA) {
         result->value = result->corrected;
@@ -607,7 +640,16 @@ int fgm_information_range(const fgm_data *data, const fgm_options *options, uint
     fgm_fault fault;
     if (options->size == sizeof *options && options->marginals == FGM_MARGINALS_AUTO) return FGM_ERROR_OPTION;
     FGM_TRY(fgm_prepare(&prepared, data, options, seed, &fault));
-    int status = run_exported(&prepared, seed, class_components, weights, means, covariances, first, count, bootstrap, centres);
+    class_fits fits = {0};
+    int status = FGM_OK;
+    if (count > 0 && any_reselects(&prepared)) { /* what replicates choose from is not handed over: it comes out of the search with the same bits */
+        status = allocate_fits(&fits, &prepared, seed, true);
+        if (status == FGM_OK) status = fit_classes(&fits);
+    }
+    if (status == FGM_OK) {
+        status = run_exported(&prepared, seed, fits.trials, class_components, weights, means, covariances, first, count, bootstrap, centres);
+    }
+    release_fits(&fits);
     fgm_prepared_release(&prepared);
     return status;
 }

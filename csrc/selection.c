@@ -5,6 +5,12 @@
  * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the
  * folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
+ * Where rows are many, the search for a starting point and most of the way from there go to a pilot: a fit to one fold only, of which fits to
+ * all rows but those of another fold are the continuation. So no fold is scored by a fit that has seen it, however it began.
+ *
+ * Which number another sample of the rows would have chosen can be told without a fit: the held-out log-densities of the rows count by other weights
+ * (fgm_trials; Kishino, Miyata and Hasegawa 1990 compare phylogenies so).
+ *
  * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
  * row with a weight, so they never stand on both sides; nor do rows of one group.
  */
@@ -17,6 +23,7 @@
 
 #define MAX_FOLDS 64
 #define ALWAYS_FOLLOWED 500 /* rows, up to which a fit to the end costs little */
+#define PILOT_ROWS 1000 /* of a fold, from which on it is enough for a pilot */
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 typedef struct search {
@@ -31,31 +38,92 @@ typedef struct search {
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
     double trained[MAX_FOLDS]; /* objective of the latest fit */
     bool one_is_best;          /* so far: the data look like one Gaussian */
+    bool has_pilots;
+    fgm_mixture pilots[2];     /* latest fits to fold 0, and to fold 1 */
+    double pilot_scores[2], first_pilot_scores[2]; /* of all other rows; with one component */
+    double pilots_trained[2];  /* as trained */
+    fgm_trials *trials;        /* or NULL */
+    double *log_density;       /* (n): of each row, where there are trials */
 } search;
+
+static fgm_samples fold_rows(const search *state, int fold) {
+    return fgm_rows(state->samples, fgm_fold_start(state->samples, fold, state->n_folds), fgm_fold_start(state->samples, fold + 1, state->n_folds));
+}
+
+/* Along the ridges of a Gaussian's likelihood under more components, a fit that gains no more than this is not worth following to the end. */
+static double worth_of(const search *state, bool has_previous, double trained, double weight) {
+    bool gives_up = has_previous && state->one_is_best && state->samples.n > ALWAYS_FOLLOWED;
+    return gives_up ? trained + USELESS_GAIN * FGM_PACK_STRIDE(state->samples.d) / weight : -INFINITY;
+}
+
+/* Trains on one fold and scores all others. */
+static int fit_pilot(void *task_data, int64_t index, int is_caller) {
+    search *state = task_data;
+    volatile int64_t nothing_done = 0;
+    fgm_monitor monitor = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, is_caller);
+    int fold = (int)index;
+    fgm_training training = fgm_training_of(fold_rows(state, fold));
+    int64_t first = fgm_fold_start(state->samples, fold, state->n_folds), last = first + training.parts[0].n;
+    fgm_training others = fgm_training_without(state->samples, first, last);
+    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->pilots[fold] : NULL;
+    fgm_fit_outcome outcome;
+    fgm_fitter *fitter;
+    double sum = 0.0;
+    FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
+    int status = fgm_fitter_create(&fitter, state->n_components, state->samples.d);
+    if (status == FGM_OK) {
+        status =
+            fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), FGM_BEST_START, previous,
+                               worth_of(state, previous != NULL, state->pilots_trained[fold], training.total_weight), &monitor, &fitted, &outcome);
+        state->pilots_trained[fold] = outcome.objective;
+    }
+    for (int part = 0; part < 2 && status == FGM_OK; ++part) {
+        double mean, weight;
+        if (others.parts[part].n == 0) continue;
+        status = fgm_mean_log_density(fitter, &fitted, others.parts[part], &monitor, &mean, &weight);
+        sum += mean * weight;
+    }
+    fgm_fitter_destroy(fitter);
+    state->pilot_scores[fold] = sum;
+    if (state->n_components == 1) state->first_pilot_scores[fold] = sum;
+    fgm_mixture_release(&state->pilots[fold]);
+    state->pilots[fold] = fitted;
+    return status;
+}
+
+/* One Gaussian describes the other rows better than the pilots do: fits to more rows would hardly gain what those fits cost. */
+static bool pilots_lose(const search *state) {
+    double gain = 0.0;
+    for (int i = 0; i < 2; ++i) gain += state->pilot_scores[i] - state->first_pilot_scores[i];
+    return state->one_is_best && state->n_components > 1 && !(gain > 0.0);
+}
 
 /* Trains on all but one fold and scores that one. */
 static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *monitor) {
-    int64_t n = state->samples.n, first = fgm_fold_start(state->samples, fold, state->n_folds);
-    int64_t last = fgm_fold_start(state->samples, fold + 1, state->n_folds);
+    int64_t first = fgm_fold_start(state->samples, fold, state->n_folds), last = fgm_fold_start(state->samples, fold + 1, state->n_folds);
     bool left_out = state->n_folds > 1;
     fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
     fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL; /* for "split" */
     fgm_fit_outcome outcome;
-    /* Along the ridges of a Gaussian's likelihood under more components, a fit that gains no more than this is not worth following to the end. */
-    double useless = USELESS_GAIN * FGM_PACK_STRIDE(state->samples.d) / training.total_weight;
-    bool gives_up = previous && state->one_is_best && n > ALWAYS_FOLLOWED;
-    double worth = gives_up ? state->trained[fold] + useless : -INFINITY;
+    double worth = worth_of(state, previous != NULL, state->trained[fold], training.total_weight);
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
-    int status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
+    int status;
+    if (state->has_pilots && previous) {
+        fgm_mixture_copy(&fitted, &state->pilots[fold == 0]);
+        status = fgm_fit_from_mixture(fitter, &training, state->settings, worth, monitor, &fitted, &outcome);
+    } else {
+        status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
                                     previous, worth, monitor, &fitted, &outcome);
+    }
     state->trained[fold] = outcome.objective;
+    fgm_samples scored = left_out ? fgm_rows(state->samples, first, last) : state->samples;
     if (status == FGM_OK && left_out) {
-        status = fgm_mean_log_density(fitter, &fitted, fgm_rows(state->samples, first, last), monitor, &state->held_out[fold],
-                                      &state->held_out_weight[fold]);
+        status = fgm_mean_log_density(fitter, &fitted, scored, monitor, &state->held_out[fold], &state->held_out_weight[fold]);
     } else if (status == FGM_OK) {
         state->held_out[fold] = outcome.log_likelihood;
         state->held_out_weight[fold] = training.total_weight;
     }
+    if (status == FGM_OK && state->trials) fgm_fitter_log_density(fitter, &fitted, scored, state->log_density + (left_out ? first : 0));
     fgm_mixture_release(&state->latest[fold]);
     state->latest[fold] = fitted;
     return status;
@@ -72,10 +140,17 @@ static int fold_task(void *task_data, int64_t index, int is_caller) {
     return status;
 }
 
-static int fit_folds(search *state) {
-    if (!state->monitor) return fgm_run(state->settings->options, state->n_folds, fold_task, state);
-    for (int fold = 0; fold < state->n_folds; ++fold) FGM_TRY(fold_task(state, fold, 0));
+static int run(search *state, int n_tasks, fgm_task task) {
+    if (!state->monitor) return fgm_run(state->settings->options, n_tasks, task, state);
+    for (int i = 0; i < n_tasks; ++i) FGM_TRY(task(state, i, 0));
     return FGM_OK;
+}
+
+/* What a criterion takes off the mean log-density of the rows that were fitted. */
+static double penalty(const search *state, double weight) {
+    double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
+    int criterion = state->settings->options->criterion;
+    return criterion == FGM_CRITERION_AIC ? parameters / weight : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight : 0.0;
 }
 
 static double score(const search *state) {
@@ -85,12 +160,7 @@ static double score(const search *state) {
         sum += state->held_out[fold] * state->held_out_weight[fold];
         weight += state->held_out_weight[fold];
     }
-    double parameters = (double)state->n_components * FGM_PACK_STRIDE(state->samples.d) - 1.0;
-    int criterion = state->settings->options->criterion;
-    double penalty = criterion == FGM_CRITERION_AIC   ? parameters / weight
-                     : criterion == FGM_CRITERION_BIC ? 0.5 * parameters * log(weight) / weight
-                                                      : 0.0;
-    return sum / weight - penalty;
+    return sum / weight - penalty(state, weight);
 }
 
 /* Least improvement of the score that counts; AIC and BIC are minus twice the score of all samples. */
@@ -111,19 +181,75 @@ static int keep_best(search *state) {
     return FGM_OK;
 }
 
+/* From a mixture to the maximum of the likelihood of all rows. */
+static int maximise_all(fgm_samples samples, const fgm_fit_settings *settings, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    fgm_training training = fgm_training_of(samples);
+    fgm_fitter *fitter;
+    FGM_TRY(fgm_fitter_create(&fitter, mixture->n_components, samples.d));
+    int status = fgm_maximise(fitter, &training, settings, settings->tol, -INFINITY, settings->options->max_iter, monitor, mixture, outcome);
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+/* Of several fits the one with the highest likelihood of all rows. */
+static int find_likeliest(search *state, const fgm_mixture *fits, int n_fits, fgm_monitor *monitor, const fgm_mixture **likeliest) {
+    fgm_fitter *fitter;
+    double highest = -INFINITY;
+    *likeliest = &fits[0];
+    if (n_fits == 1 || fits[0].n_components == 1) return FGM_OK;
+    FGM_TRY(fgm_fitter_create(&fitter, fits[0].n_components, state->samples.d));
+    int status = FGM_OK;
+    for (int i = 0; i < n_fits && status == FGM_OK; ++i) {
+        double mean, weight;
+        status = fgm_mean_log_density(fitter, &fits[i], state->samples, monitor, &mean, &weight);
+        if (mean > highest) {
+            highest = mean;
+            *likeliest = &fits[i];
+        }
+    }
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+/* What replicates need to know of the latest fits. */
+static int record_trial(search *state) {
+    fgm_trials *trials = state->trials;
+    int place = state->n_components - 1;
+    const fgm_mixture *start;
+    volatile int64_t nothing_done = 0;
+    trials->n = state->n_components;
+    fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, 0);
+    if (!trials->log_density[place]) trials->log_density[place] = fgm_allocate((size_t)state->samples.n);
+    if (!trials->log_density[place]) return FGM_ERROR_MEMORY;
+    memcpy(trials->log_density[place], state->log_density, (size_t)state->samples.n * sizeof *state->log_density);
+    double weight = fgm_training_of(state->samples).total_weight, trained = 0.0;
+    for (int fold = 0; fold < state->n_folds; ++fold) trained += state->trained[fold] / state->n_folds;
+    trials->worth[place] = worth_of(state, place > 0, trained, weight);
+    trials->penalty[place] = penalty(state, weight);
+    FGM_TRY(find_likeliest(state, state->latest, state->n_folds, state->monitor ? state->monitor : &own, &start));
+    fgm_mixture_release(&trials->fits[place]);
+    FGM_TRY(fgm_mixture_allocate(&trials->fits[place], state->n_components, state->samples.d));
+    fgm_mixture_copy(&trials->fits[place], start);
+    return FGM_OK;
+}
+
 /* One number of components, whose fits are left in best where their score beats the mark. gmm-mi's own starting points are far away: after a short
  * run their components still overlap, and which of them is best does not show. So each is fitted to the end in every fold, as there, and the one
- * with the best score counts. */
+ * with the best score counts. The score is NaN where pilots say that there is nothing to gain. */
 static int try_number(search *state, double mark, double *reached) {
     const fgm_options *options = state->settings->options;
     bool is_far = options->init >= FGM_INIT_RANDOM && state->n_components > 1;
+    *reached = NAN;
+    if (state->has_pilots) FGM_TRY(run(state, 2, fit_pilot));
+    if (state->has_pilots && pilots_lose(state)) return FGM_OK;
     for (int attempt = 0; attempt < (is_far ? options->n_inits : 1); ++attempt) {
         state->attempt = is_far ? attempt : FGM_BEST_START;
-        FGM_TRY(fit_folds(state));
+        FGM_TRY(run(state, state->n_folds, fold_task));
         double now = score(state);
         if (attempt > 0 && !(now > *reached)) continue;
         *reached = now;
         if (now > mark || mark == -INFINITY) FGM_TRY(keep_best(state));
+        if (state->trials) FGM_TRY(record_trial(state));
     }
     return FGM_OK;
 }
@@ -155,32 +281,14 @@ static int fit_fixed(search *state, int n_components) {
     return FGM_OK;
 }
 
-/* The final fit to all rows from the best of the folds' fits and the guess. */
-static int fit_all(search *state, fgm_monitor *monitor, const fgm_mixture *guess, fgm_selection *selection) {
-    fgm_training training = fgm_training_of(state->samples);
-    fgm_fitter *fitter;
-    int k = state->best[0].n_components;
-    FGM_TRY(fgm_fitter_create(&fitter, k, state->samples.d));
-    const fgm_mixture *start = &state->best[0];
-    double highest = -INFINITY;
-    int status = FGM_OK, n_candidates = state->n_folds + (guess && guess->n_components == k);
-    for (int i = 0; i < n_candidates && k > 1 && n_candidates > 1 && status == FGM_OK; ++i) {
-        const fgm_mixture *candidate = i < state->n_folds ? &state->best[i] : guess;
-        double mean, weight;
-        status = fgm_mean_log_density(fitter, candidate, state->samples, monitor, &mean, &weight);
-        if (mean > highest) {
-            highest = mean;
-            start = candidate;
-        }
-    }
-    if (status == FGM_OK) status = fgm_mixture_allocate(&selection->mixture, k, state->samples.d);
-    if (status == FGM_OK) {
-        fgm_mixture_copy(&selection->mixture, start);
-        status = fgm_maximise(fitter, &training, state->settings, state->settings->tol, -INFINITY, state->settings->options->max_iter, monitor,
-                              &selection->mixture, &selection->outcome);
-        if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
-    }
-    fgm_fitter_destroy(fitter);
+/* The final fit to all rows from the best of the folds' fits. */
+static int fit_all(search *state, fgm_monitor *monitor, fgm_selection *selection) {
+    const fgm_mixture *start;
+    FGM_TRY(find_likeliest(state, state->best, state->n_folds, monitor, &start));
+    FGM_TRY(fgm_mixture_allocate(&selection->mixture, start->n_components, state->samples.d));
+    fgm_mixture_copy(&selection->mixture, start);
+    int status = maximise_all(state->samples, state->settings, monitor, &selection->mixture, &selection->outcome);
+    if (status != FGM_OK) fgm_mixture_release(&selection->mixture);
     return status;
 }
 
@@ -202,8 +310,26 @@ static int most_components(const search *state) {
     return most < 1 ? 1 : (int)most;
 }
 
-int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, const fgm_mixture *guess,
-               fgm_selection *selection) {
+static int prepare_trials(search *state, fgm_trials *trials) {
+    const fgm_options *options = state->settings->options;
+    size_t most = (size_t)options->max_components;
+    double share = state->n_folds > 1 ? 1.0 - 1.0 / state->n_folds : INFINITY; /* of rows that held-out densities are learned from */
+    state->trials = trials;
+    state->log_density = fgm_allocate((size_t)state->samples.n);
+    trials->log_density = calloc(most, sizeof *trials->log_density);
+    trials->fits = calloc(most, sizeof *trials->fits);
+    trials->curvatures = calloc(most, sizeof *trials->curvatures);
+    trials->penalty = calloc(most, sizeof *trials->penalty);
+    trials->worth = calloc(most, sizeof *trials->worth);
+    trials->n_rows = state->samples.n;
+    trials->least_gain = least_gain(state);
+    trials->price = FGM_PACK_STRIDE(state->samples.d) / (share * fgm_effective_samples(state->samples));
+    trials->patience = options->patience;
+    return state->log_density && trials->log_density && trials->fits && trials->curvatures && trials->penalty && trials->worth ? FGM_OK
+                                                                                                                               : FGM_ERROR_MEMORY;
+}
+
+int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t key, bool parallel, fgm_monitor *monitor, fgm_selection *selection) {
     const fgm_options *options = settings->options;
     search *state = calloc(1, sizeof *state);
     if (!state) return FGM_ERROR_MEMORY;
@@ -213,19 +339,80 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
     state->monitor = parallel ? NULL : monitor;
     state->n_folds = options->criterion == FGM_CRITERION_CV ? options->n_folds : 1;
     if (state->n_folds > 1 && samples.n - largest_fold(state) < samples.d + 2) state->n_folds = 1; /* nearly all rows are of one group */
-    int chosen = 1, status;
+    int chosen = 1, status = FGM_OK;
     for (int k = 0; selection->scores && k < options->max_components; ++k) selection->scores[k] = NAN;
     if (options->n_components > 0) {
         status = fit_fixed(state, options->n_components);
     } else {
         bool scored = state->n_folds > 1 || options->criterion != FGM_CRITERION_CV;
-        status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
+        state->has_pilots =
+            state->n_folds > 1 && options->init < FGM_INIT_RANDOM && fold_rows(state, 0).n >= PILOT_ROWS && fold_rows(state, 1).n >= PILOT_ROWS;
+        if (selection->trials && scored) status = prepare_trials(state, selection->trials);
+        if (status == FGM_OK) status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
     }
-    if (status == FGM_OK) status = fit_all(state, monitor, guess, selection);
+    if (status == FGM_OK) status = fit_all(state, monitor, selection);
     for (int fold = 0; fold < MAX_FOLDS; ++fold) {
         fgm_mixture_release(&state->latest[fold]);
         fgm_mixture_release(&state->best[fold]);
     }
+    fgm_mixture_release(&state->pilots[0]);
+    fgm_mixture_release(&state->pilots[1]);
+    fgm_release(state->log_density);
     free(state);
     return status;
+}
+
+/* ---- the choice, again ---------------------------------------------------------------------------------------------------------- */
+
+static double trial_score(const fgm_trials *trials, int place, const double *weights) {
+    const double *values = trials->log_density[place];
+    double sums[4] = {0.0, 0.0, 0.0, 0.0}, totals[4] = {0.0, 0.0, 0.0, 0.0};
+    for (int64_t i = 0; i < trials->n_rows; ++i) {
+        if (weights[i] == 0.0) continue; /* its density may be 0 */
+        sums[i % 4] += weights[i] * values[i];
+        totals[i % 4] += weights[i];
+    }
+    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / ((totals[0] + totals[1]) + (totals[2] + totals[3])) - trials->penalty[place];
+}
+
+int fgm_trials_choose(const fgm_trials *trials, const double *weights, bool cautious) {
+    double mark = -INFINITY;
+    int chosen = 1;
+    for (int k = 1; k <= trials->n && k <= chosen + trials->patience; ++k) {
+        if (!trials->log_density[k - 1]) continue;
+        double reached = trial_score(trials, k - 1, weights) - (cautious ? k * trials->price : 0.0);
+        if (reached > mark || k == 1) {
+            mark = reached + trials->least_gain;
+            chosen = k;
+        }
+    }
+    return chosen;
+}
+
+int fgm_trials_fit(fgm_trials *trials, int number, fgm_samples samples, const fgm_fit_settings *settings, fgm_monitor *monitor) {
+    fgm_training training = fgm_training_of(samples);
+    fgm_fitter *fitter;
+    fgm_fit_outcome outcome;
+    fgm_mixture *mixture = &trials->fits[number - 1];
+    FGM_TRY(fgm_fitter_create(&fitter, number, samples.d));
+    int status = fgm_fit_from_mixture(fitter, &training, settings, trials->worth[number - 1], monitor, mixture, &outcome);
+    if (status == FGM_OK) status = fgm_find_curvature(fitter, &training, mixture, monitor, &trials->curvatures[number - 1]);
+    fgm_fitter_destroy(fitter);
+    return status;
+}
+
+void fgm_trials_release(fgm_trials *trials, int n_classes) {
+    for (int c = 0; trials && c < n_classes; ++c) {
+        for (int k = 0; k < trials[c].n; ++k) {
+            fgm_mixture_release(&trials[c].fits[k]);
+            fgm_curvature_release(&trials[c].curvatures[k]);
+            fgm_release(trials[c].log_density[k]);
+        }
+        free(trials[c].fits);
+        free(trials[c].curvatures);
+        free(trials[c].log_density);
+        free(trials[c].penalty);
+        free(trials[c].worth);
+    }
+    free(trials);
 }

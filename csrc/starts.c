@@ -19,7 +19,7 @@
 #include <string.h>
 
 #define START_ROWS 4096
-#define SHORT_ROWS 8192  /* rows of a short run */
+#define SHORT_ROWS 2048  /* rows of a short run */
 #define SHORT_PASSES 15
 #define LLOYD_ITERATIONS 12
 #define SPLIT_DISTANCE 0.7 /* of the means from their middle, in standard deviations */
@@ -386,13 +386,18 @@ static int choose_start(fgm_fitter *fitter, const fgm_training *training, const 
     return status;
 }
 
+int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double worth, fgm_monitor *monitor,
+                         fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    if (mixture->n_components > 1) round_mixture(mixture);
+    FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, worth, settings->selection_passes, monitor, mixture, outcome));
+    if (mixture->n_components > 1) round_mixture(mixture);
+    return FGM_OK;
+}
+
 int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
                        const fgm_mixture *previous, double worth, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     if (mixture->n_components == 1 || settings->options->n_inits == 1) attempt = 0;
     FGM_TRY(attempt == FGM_BEST_START ? choose_start(fitter, training, settings, key, previous, monitor, mixture)
                                       : fgm_start(training, settings, key, attempt, previous, mixture));
-    if (mixture->n_components > 1) round_mixture(mixture);
-    FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, worth, settings->selection_passes, monitor, mixture, outcome));
-    if (mixture->n_components > 1) round_mixture(mixture);
-    return FGM_OK;
+    return fgm_fit_from_mixture(fitter, training, settings, worth, monitor, mixture, outcome);
 }

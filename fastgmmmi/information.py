@@ -56,8 +56,9 @@ _KEYWORDS = """\
     n_bootstrap : int
         Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias. "delta" needs none.
     reselect : bool or "auto"
-        Whether every replicate chooses its number of components anew; "auto" does so up to 500 samples, where that
-        choice is a large part of the uncertainty; where there are classes, of those of up to 500 samples.
+        Whether every replicate chooses its number of components anew, by the held-out log-densities of the rows that it
+        draws; "auto" does so up to 20,000 samples, above which that choice is a small part of the uncertainty; where
+        there are classes, of those of up to 20,000 samples.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
         and Newton's method then goes on to the very maximum.
