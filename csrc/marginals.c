@@ -22,37 +22,9 @@
 #define HIGHEST_FLOOR 1e6     /* variances of a column: nothing is left of the data by then */
 #define WIDEST_RESOLUTION 0.5 /* a column of few values must still leave room for components: floor at most half a standard deviation */
 
-/* ---- sorting ------------------------------------------------------------------------------------------------------------------- */
-
-static int compare_doubles(const void *left, const void *right) {
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
-typedef struct ranked {
-    double value;
-    uint32_t row;
-} ranked;
-
-static int compare_ranked(const void *left, const void *right) {
-    const ranked *a = left, *b = right;
-    int by_value = (a->value > b->value) - (a->value < b->value);
-    return by_value ? by_value : (a->row > b->row) - (a->row < b->row);
-}
-
-static int rank_column(const double *values /* (n) */, int64_t n, uint32_t *ranks /* (n) */) {
-    ranked *sorted = malloc((size_t)n * sizeof *sorted);
-    if (!sorted) return FGM_ERROR_MEMORY;
-    for (int64_t i = 0; i < n; ++i) sorted[i] = (ranked){values[i], (uint32_t)i};
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_ranked);
-    for (int64_t i = 0; i < n; ++i) ranks[i] = sorted[i].row;
-    free(sorted);
-    return FGM_OK;
-}
-
 /* ---- resolution ----------------------------------------------------------------------------------------------------------------- */
 
-double fgm_resolution(const double *sorted, int64_t n, double *gaps) {
+int fgm_resolution(const double *sorted, int64_t n, double *gaps, double *resolution) {
     double largest = fmax(fabs(sorted[0]), fabs(sorted[n - 1])), rounding = 16.0 * DBL_EPSILON * largest;
     int64_t n_gaps = 0;
     for (int64_t first = 0, last; first < n; first = last) {
@@ -63,9 +35,9 @@ double fgm_resolution(const double *sorted, int64_t n, double *gaps) {
         double gap = fmin(below, above);
         for (int64_t i = first; i < last && isfinite(gap); ++i) gaps[n_gaps++] = gap;
     }
-    if (n_gaps == 0) return 0.0;
-    qsort(gaps, (size_t)n_gaps, sizeof *gaps, compare_doubles);
-    return gaps[n_gaps / 2];
+    FGM_TRY(fgm_sort(gaps, n_gaps));
+    *resolution = n_gaps > 0 ? gaps[n_gaps / 2] : 0.0;
+    return FGM_OK;
 }
 
 static int find_resolution(const double *column /* (n) */, int64_t n, double *resolution) {
@@ -73,10 +45,10 @@ static int find_resolution(const double *column /* (n) */, int64_t n, double *re
     double *sorted = malloc(2 * (size_t)m * sizeof *sorted);
     if (!sorted) return FGM_ERROR_MEMORY;
     memcpy(sorted, column, (size_t)m * sizeof *sorted);
-    qsort(sorted, (size_t)m, sizeof *sorted, compare_doubles);
-    *resolution = fgm_resolution(sorted, m, sorted + m);
+    int status = fgm_sort(sorted, m);
+    if (status == FGM_OK) status = fgm_resolution(sorted, m, sorted + m, resolution);
     free(sorted);
-    return FGM_OK;
+    return status;
 }
 
 /* ---- normal scores --------------------------------------------------------------------------------------------------------------- */
@@ -98,7 +70,7 @@ int fgm_normal_scores(const double *column, int64_t n, const double *sample_weig
     if (n < 1 || n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
     uint32_t *ranks = malloc((size_t)n * sizeof *ranks);
     double *row_scores = malloc((size_t)n * sizeof *row_scores);
-    int status = ranks && row_scores ? rank_column(column, n, ranks) : FGM_ERROR_MEMORY;
+    int status = ranks && row_scores ? fgm_rank(column, n, ranks) : FGM_ERROR_MEMORY;
     if (status == FGM_OK) {
         fgm_score_rows(column, ranks, n, sample_weight, row_scores);
         int64_t count = 0;
@@ -319,7 +291,7 @@ static int transform_columns(fgm_prepared *prepared, int marginals, fgm_fault *f
         if (prepared->ranks) {
             uint32_t *ranks = prepared->ranks + j * n;
             double *scores = fgm_allocate((size_t)n);
-            int status = scores ? rank_column(column, n, ranks) : FGM_ERROR_MEMORY;
+            int status = scores ? fgm_rank(column, n, ranks) : FGM_ERROR_MEMORY;
             if (status == FGM_OK) fgm_score_rows(column, ranks, n, prepared->samples.weights, scores);
             if (status == FGM_OK) memcpy(column, scores, (size_t)n * sizeof *scores);
             fgm_release(scores);

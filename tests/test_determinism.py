@@ -45,6 +45,13 @@ def test_threads_give_the_same_bits(tier, options):
             assert bits(job(x, y, threads, **options)) == expected
 
 
+def test_threads_give_the_same_bits_where_pilots_go_first():
+    """From 5,000 rows on."""
+    x, y = data("bent", 5500, 1)
+    expected = bits(job(x, y, n_bootstrap=6))
+    assert bits(job(x, y, 2, n_bootstrap=6)) == expected
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_threads_give_the_same_bits_in_six_dimensions(tier):
     """Where integrals are randomised."""

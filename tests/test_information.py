@@ -139,6 +139,26 @@ def test_reselection(xy):
     assert not fg.mutual_information(*xy, n_components=1, n_bootstrap=5, rng=0).reselected
 
 
+def test_replicates_that_choose_the_same_number_are_the_same():
+    """Bit for bit those of a fixed choice; others differ, and so does the mean that the bias correction takes."""
+    rng = np.random.default_rng(12)
+    x, noise = rng.normal(size=(2, 150))
+    y = 0.5 * x**2 + noise
+    chosen, fixed = (fg.mutual_information(x, y, rng=0, marginals="standardize", reselect=r) for r in (True, False))
+    same = chosen.bootstrap_distribution == fixed.bootstrap_distribution
+    assert 0 < np.count_nonzero(same) < same.size
+    assert chosen.plug_in == fixed.plug_in
+    assert chosen.value != fixed.value
+    assert chosen.standard_error > fixed.standard_error
+
+
+def test_replicates_choose_up_to_20_000_samples():
+    x, y = gaussian(0.6, 20_001, 5)
+    keywords = {"n_bootstrap": 2, "rng": 0, "marginals": "standardize", "max_components": 1}
+    assert fg.mutual_information(x[1:], y[1:], **keywords).reselected
+    assert not fg.mutual_information(x, y, **keywords).reselected
+
+
 def test_a_fit_cut_short_warns(xy):
     with pytest.warns(fg.ConvergenceWarning, match="stopped at max_iter passes") as caught:
         r = fg.mutual_information(*xy, n_components=4, max_iter=1, n_bootstrap=0, rng=0)

@@ -242,13 +242,56 @@ static void test_rounded_data(void) {
     free(X);
 }
 
+static int compare_doubles(const void *left, const void *right) {
+    double a = *(const double *)left, b = *(const double *)right;
+    return (a > b) - (a < b);
+}
+
+/* Beside the C library's sort, on numbers of all sizes and signs, with ties; equal values keep their order. */
+static void test_sorting(void) {
+    static const int sizes[] = {0, 1, 2, 3, 100, 3000};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+        int n = sizes[s];
+        double *values = numbers((size_t)n), *sorted = numbers((size_t)n), *expected = numbers((size_t)n);
+        uint32_t *ranks = malloc((size_t)n * sizeof *ranks + 1);
+        if (!ranks) abort();
+        for (int i = 0; i < n; ++i) {
+            double normal = fgm_random_normal(31, (uint64_t)i);
+            values[i] = i % 5 == 0 ? (i % 10 == 0 ? 0.0 : -0.0) : i % 5 == 1 ? nearbyint(normal) : ldexp(normal, i % 5 == 2 ? 900 : -900 + i % 7);
+        }
+        if (n == 100) values[3] = INFINITY, values[4] = -INFINITY, values[5] = 5e-324, values[6] = -5e-324;
+        memcpy(sorted, values, (size_t)n * sizeof *values);
+        memcpy(expected, values, (size_t)n * sizeof *values);
+        qsort(expected, (size_t)n, sizeof *expected, compare_doubles);
+        check_status(fgm_sort(sorted, n), FGM_OK, "sort");
+        bool same = true, in_order = true;
+        for (int i = 0; i < n; ++i) same &= sorted[i] == expected[i];
+        check(same, "%d numbers sorted", n);
+        if (n > 0) check_status(fgm_rank(values, n, ranks), FGM_OK, "ranks");
+        for (int i = 1; i < n; ++i) {
+            double before = values[ranks[i - 1]], now = values[ranks[i]];
+            in_order &= before < now || (before == now && ranks[i - 1] < ranks[i]);
+        }
+        check(in_order, "%d numbers ranked", n);
+        free(values);
+        free(sorted);
+        free(expected);
+        free(ranks);
+    }
+}
+
+static double resolution_of(const double *sorted, int64_t n) {
+    double work[8], resolution;
+    check_status(fgm_resolution(sorted, n, work, &resolution), FGM_OK, "resolution");
+    return resolution;
+}
+
 static void test_resolution(void) {
     double rounded[] = {0.0, 0.5, 0.5, 1.0, 1.0, 1.0, 1.5, 3.0}, distinct[] = {0.0, 0.1, 0.3, 0.7}, constant[] = {2.0, 2.0};
-    double work[8];
-    check(fgm_resolution(rounded, 8, work) == 0.5, "resolution of rounded values: %g", fgm_resolution(rounded, 8, work));
-    check(fgm_resolution(distinct, 4, work) == 0.0, "no resolution where no value occurs twice");
-    check(fgm_resolution(constant, 2, work) == 0.0, "no resolution of one value");
-    check(fgm_resolution(rounded, 1, work) == 0.0, "no resolution of one row");
+    check(resolution_of(rounded, 8) == 0.5, "resolution of rounded values: %g", resolution_of(rounded, 8));
+    check(resolution_of(distinct, 4) == 0.0, "no resolution where no value occurs twice");
+    check(resolution_of(constant, 2) == 0.0, "no resolution of one value");
+    check(resolution_of(rounded, 1) == 0.0, "no resolution of one row");
 }
 
 /* ---- the choice ----------------------------------------------------------------------------------------------------------------------------------
@@ -408,6 +451,7 @@ int main(void) {
     test_newton_step();
     test_single_component();
     test_rounded_data();
+    test_sorting();
     test_resolution();
     test_choice();
     test_fixed_number();

@@ -1,0 +1,179 @@
+/* The search for the number of components: what replicates are left to choose from, and pilots. */
+#include "check.h"
+
+#define ROWS 400
+#define MANY_ROWS 6000 /* enough for pilots: folds of 1,200 */
+#define FOLDS 5
+#define MOST 6
+
+/* A sample in random order, standardised, and what a search of it needs. */
+typedef struct problem {
+    double *X;
+    fgm_options options;
+    fgm_prepared prepared;
+    fgm_fit_settings settings;
+    fgm_monitor monitor;
+} problem;
+
+static volatile int64_t nothing_done = 0;
+
+static void pose(problem *p, double *X, int64_t n, int criterion) {
+    fgm_fault fault;
+    p->X = X;
+    fgm_options_init(&p->options);
+    p->options.max_components = MOST;
+    p->options.criterion = criterion;
+    fgm_data data = {.size = sizeof data, .n = n, .x = {.values = X, .d = 2}, .quantity = FGM_QUANTITY_ENTROPY};
+    if (fgm_prepare(&p->prepared, &data, &p->options, 5, &fault) != FGM_OK) abort();
+    fgm_class_settings(&p->prepared, 0, &p->settings);
+    p->monitor = fgm_monitor_start(&p->options, &nothing_done, 0, 1);
+}
+
+static void put_away(problem *p) {
+    fgm_prepared_release(&p->prepared);
+    free(p->X);
+}
+
+/* Allocates the mixture; trials are to be released. */
+static fgm_selection search(problem *p, double *scores /* (MOST) */, fgm_trials **trials) {
+    fgm_selection selection = {.scores = scores};
+    if (trials) {
+        selection.trials = *trials = calloc(1, sizeof **trials);
+        if (!*trials) abort();
+    }
+    check_status(fgm_select(p->prepared.samples, &p->settings, 11, false, &p->monitor, &selection), FGM_OK, "search");
+    return selection;
+}
+
+static double *draw_gaussian(int64_t n) {
+    double *X = numbers((size_t)n * 2);
+    for (int64_t i = 0; i < n; ++i) {
+        X[2 * i] = fgm_random_normal(7, (uint64_t)(2 * i));
+        X[2 * i + 1] = 0.6 * X[2 * i] + 0.8 * fgm_random_normal(7, (uint64_t)(2 * i + 1));
+    }
+    return X;
+}
+
+/* ---- what is left behind --------------------------------------------------------------------------------------------------------- */
+
+/* Under one component a row's held-out log-density is that of the Gaussian with the moments of all rows outside its fold. */
+static void test_held_out_density_of_one_gaussian(void) {
+    problem p;
+    pose(&p, draw_d5(ROWS, 3), ROWS, FGM_CRITERION_CV);
+    fgm_trials *trials;
+    fgm_selection selection = search(&p, NULL, &trials);
+    fgm_samples rows = p.prepared.samples;
+    const double *x = rows.columns, *y = rows.columns + rows.stride;
+    double worst = 0.0;
+    for (int fold = 0; fold < FOLDS; ++fold) {
+        int64_t first = fold * ROWS / FOLDS, last = (fold + 1) * ROWS / FOLDS;
+        double n = 0.0, mx = 0.0, my = 0.0, xx = 0.0, xy = 0.0, yy = 0.0;
+        for (int64_t i = 0; i < ROWS; ++i) {
+            if (i >= first && i < last) continue;
+            n += 1.0;
+            mx += x[i];
+            my += y[i];
+        }
+        mx /= n;
+        my /= n;
+        for (int64_t i = 0; i < ROWS; ++i) {
+            if (i >= first && i < last) continue;
+            xx += (x[i] - mx) * (x[i] - mx) / n;
+            xy += (x[i] - mx) * (y[i] - my) / n;
+            yy += (y[i] - my) * (y[i] - my) / n;
+        }
+        double determinant = xx * yy - xy * xy;
+        for (int64_t i = first; i < last; ++i) {
+            double a = x[i] - mx, b = y[i] - my, square = (yy * a * a - 2.0 * xy * a * b + xx * b * b) / determinant;
+            double expected = -0.5 * square - 0.5 * log(determinant) - log(2.0 * 3.14159265358979323846);
+            worst = fmax(worst, fabs(trials->log_density[0][i] - expected));
+        }
+    }
+    check(worst < 1e-12, "held-out log-density of one Gaussian is off by %g", worst);
+    fgm_trials_release(trials, 1);
+    fgm_mixture_release(&selection.mixture);
+    put_away(&p);
+}
+
+/* With every row once, the trials choose what the search has chosen; asking for them changes nothing. */
+static void test_the_data_choose_what_was_chosen(int criterion) {
+    problem p;
+    double scores[MOST], alone[MOST], weights[ROWS];
+    pose(&p, draw_d5(ROWS, 3), ROWS, criterion);
+    fgm_trials *trials;
+    fgm_selection selection = search(&p, scores, &trials), other = search(&p, alone, NULL);
+    for (int i = 0; i < ROWS; ++i) weights[i] = 1.0;
+    int chosen = fgm_trials_choose(trials, weights, false);
+    check(chosen == selection.mixture.n_components && chosen > 1, "criterion %d: %d chosen, then %d", criterion, selection.mixture.n_components,
+          chosen);
+    check(memcmp(scores, alone, sizeof scores) == 0 && other.mixture.n_components == chosen, "criterion %d: trials change the search", criterion);
+    for (int k = 0; k < trials->n; ++k) {
+        double sum = 0.0;
+        for (int i = 0; i < ROWS; ++i) sum += trials->log_density[k][i];
+        double tol = criterion == FGM_CRITERION_CV ? 1e-12 : 1e-6; /* the mixture is rounded after its likelihood was taken */
+        check(fabs(sum / ROWS - trials->penalty[k] - scores[k]) < tol, "criterion %d: mean density of %d components", criterion, k + 1);
+    }
+    for (int i = 0; i < ROWS; ++i) weights[i] *= 1e-3;
+    check(fgm_trials_choose(trials, weights, false) == chosen, "criterion %d: the scale of the weights counts", criterion);
+    fgm_trials_release(trials, 1);
+    fgm_mixture_release(&selection.mixture);
+    fgm_mixture_release(&other.mixture);
+    put_away(&p);
+}
+
+/* A choice by hand: scores are 0, 1, 1.05, none and 3.2 under equal weights of the first two rows. The third is within the least gain of the second,
+ * and with patience of 1 the fifth is too far away; with 3 it is reached, unless the price of its components eats the gain. */
+static void test_choice_by_hand(void) {
+    double first[] = {0.0, 0.0, -INFINITY}, second[] = {0.5, 1.5, 7.0}, third[] = {1.05, 1.05, -3.0}, fifth[] = {6.4, 0.0, 1.0};
+    double *densities[] = {first, second, third, NULL, fifth}, penalty[] = {0.0, 0.0, 0.0, 0.0, 0.0}, weights[] = {1.0, 1.0, 0.0};
+    fgm_trials trials = {.n = 5, .n_rows = 3, .log_density = densities, .penalty = penalty, .least_gain = 0.1, .price = 0.4, .patience = 1};
+    check(fgm_trials_choose(&trials, weights, false) == 2, "patience of 1 stops at 2");
+    trials.patience = 3;
+    check(fgm_trials_choose(&trials, weights, false) == 5, "patience of 3 reaches 5");
+    check(fgm_trials_choose(&trials, weights, true) == 5, "at .4 for a component 3.2 - 2.0 beats 1.0 - .8");
+    trials.price = 0.75;
+    check(fgm_trials_choose(&trials, weights, true) == 2, "at .75 for a component it does not, 1.0 - 1.5 beats 0.0 - .75");
+    trials.price = 1.0;
+    check(fgm_trials_choose(&trials, weights, true) == 1, "at 1.0 nothing beats one component");
+    weights[0] = 0.0; /* scores of 0, 1.5, 1.05, 0 */
+    trials.least_gain = 0.0;
+    check(fgm_trials_choose(&trials, weights, false) == 2, "other weights choose another number");
+    penalty[1] = 2.0;
+    check(fgm_trials_choose(&trials, weights, false) == 3, "a penalty counts");
+}
+
+/* ---- pilots ------------------------------------------------------------------------------------------------------------------------ */
+
+/* Of one Gaussian nothing else is fitted to all folds; of five components as many are found, by any runner. */
+static void test_pilots(void) {
+    double scores[MOST], alone[MOST];
+    problem p;
+    pose(&p, draw_gaussian(MANY_ROWS), MANY_ROWS, FGM_CRITERION_CV);
+    fgm_selection selection = search(&p, scores, NULL);
+    check(selection.mixture.n_components == 1 && isfinite(scores[0]), "one Gaussian is one Gaussian");
+    check(isnan(scores[1]) && isnan(scores[2]), "pilots say so: %g, %g", scores[1], scores[2]);
+    fgm_mixture_release(&selection.mixture);
+    put_away(&p);
+    pose(&p, draw_d5(MANY_ROWS, 3), MANY_ROWS, FGM_CRITERION_CV);
+    fgm_trials *trials;
+    selection = search(&p, scores, &trials);
+    check(selection.mixture.n_components >= 4, "%d components of D5", selection.mixture.n_components);
+    for (int k = 0; k < selection.mixture.n_components; ++k) {
+        check(isfinite(scores[k]) && (k == 0 || scores[k] > scores[0]), "score of %d components: %g", k + 1, scores[k]);
+    }
+    fgm_mixture_release(&selection.mixture);
+    fgm_selection parallel = {.scores = alone};
+    check_status(fgm_select(p.prepared.samples, &p.settings, 11, true, &p.monitor, &parallel), FGM_OK, "search by tasks");
+    check(memcmp(scores, alone, sizeof scores) == 0, "tasks give the same bits");
+    fgm_mixture_release(&parallel.mixture);
+    fgm_trials_release(trials, 1);
+    put_away(&p);
+}
+
+int main(void) {
+    test_held_out_density_of_one_gaussian();
+    for (int criterion = FGM_CRITERION_CV; criterion <= FGM_CRITERION_BIC; ++criterion) test_the_data_choose_what_was_chosen(criterion);
+    test_choice_by_hand();
+    test_pilots();
+    return summary();
+}
