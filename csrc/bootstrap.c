@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MANY_ROWS 65536
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 
 /* P(Poisson(1) <= k) 2^32, rounded, for k = 0, 1, ...: a 32-bit number has drawn the count of bounds that it reaches. */
@@ -20,8 +21,8 @@ static const uint32_t poisson_bounds[] = {
     4294609778u, 4294923276u, 4294962463u, 4294966817u, 4294967253u, 4294967292u,
 };
 
-static void draw_weights(uint64_t key, int64_t first, int count, double *weights /* (count) */) {
-    uint32_t bits[256];
+void fgm_draw_weights(uint64_t key, int64_t first, int count, double *weights) {
+    uint32_t bits[FGM_DRAWN_AT_ONCE];
     for (int i = 0; i < count; i += 2) {
         uint64_t two = fgm_random_bits(key, (uint64_t)(first + i) / 2);
         bits[i] = (uint32_t)two;
@@ -59,7 +60,9 @@ static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *
     int64_t n = paired ? prepared->n / 2 : prepared->n;
     double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
     if (!drawn) return FGM_ERROR_MEMORY;
-    for (int64_t first = 0; first < n; first += 256) draw_weights(key, first, n - first < 256 ? (int)(n - first) : 256, drawn + first);
+    for (int64_t first = 0; first < n; first += FGM_DRAWN_AT_ONCE) {
+        fgm_draw_weights(key, first, n - first < FGM_DRAWN_AT_ONCE ? (int)(n - first) : FGM_DRAWN_AT_ONCE, drawn + first);
+    }
     if (paired) memcpy(weights + n, weights, (size_t)n * sizeof *weights);
     if (prepared->draws) {
         for (int64_t i = 0; i < n; ++i) weights[i] = drawn[prepared->draws[i]];
@@ -124,7 +127,22 @@ static int score_again(const fgm_prepared *prepared, replicate *drawn) {
     return FGM_OK;
 }
 
+/* Whether rows are drawn in every pass and never kept: then a replicate of many rows takes no memory. Some jobs need them otherwise than row by
+ * row, or in another order. */
+static bool is_drawn_in_passes(const fgm_bootstrap *bootstrap) {
+    const fgm_prepared *prepared = bootstrap->prepared;
+    bool in_any_order = prepared->ranks || prepared->draws || bootstrap->trials || bootstrap->options->integral == FGM_INTEGRAL_DATA;
+    return prepared->n >= MANY_ROWS && prepared->d > 0 && prepared->classes.n == 1 && !in_any_order &&
+           bootstrap->model->mixtures[0].n_components < FGM_CROWD;
+}
+
 static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
+    if (is_drawn_in_passes(bootstrap)) {
+        drawn->first = calloc(2, sizeof *drawn->first);
+        if (!drawn->first) return FGM_ERROR_MEMORY;
+        drawn->n = drawn->first[1] = bootstrap->prepared->n;
+        return FGM_OK;
+    }
     FGM_TRY(draw_rows(bootstrap, key, drawn));
     const fgm_prepared *prepared = bootstrap->prepared;
     if (prepared->ranks) return score_again(prepared, drawn);
@@ -136,17 +154,16 @@ static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicat
 }
 
 /* The fit to the rows drawn, from the fit to all the data on, converged as far as the error bar needs (docs/method.md). Allocates. */
-static int refit(const fgm_mixture *from, const fgm_curvature *curvature, const fgm_fit_settings *settings, fgm_samples samples, fgm_monitor *monitor,
-                 fgm_mixture *mixture) {
+static int refit(const fgm_mixture *from, const fgm_curvature *curvature, const fgm_fit_settings *settings, const fgm_training *training,
+                 fgm_monitor *monitor, fgm_mixture *mixture) {
     int k = from->n_components;
-    fgm_training training = fgm_training_of(samples);
     fgm_fit_outcome outcome;
     fgm_fitter *fitter;
-    FGM_TRY(fgm_fitter_create(&fitter, k, samples.d));
-    int status = fgm_mixture_allocate(mixture, k, samples.d);
+    FGM_TRY(fgm_fitter_create(&fitter, k, from->d));
+    int status = fgm_mixture_allocate(mixture, k, from->d);
     if (status == FGM_OK) {
         fgm_mixture_copy(mixture, from);
-        status = fgm_em(fitter, &training, settings, curvature, settings->selection_tol, settings->selection_passes, monitor, mixture, &outcome);
+        status = fgm_em(fitter, training, settings, curvature, settings->selection_tol, settings->selection_passes, monitor, mixture, &outcome);
         if (status != FGM_OK) fgm_mixture_release(mixture);
     }
     fgm_fitter_destroy(fitter);
@@ -160,7 +177,8 @@ enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by th
 typedef struct replicate_fit {
     const fgm_bootstrap *bootstrap;
     const replicate *drawn;
-    fgm_samples samples;
+    fgm_samples samples; /* the rows drawn; all rows where they are drawn in passes */
+    uint64_t key;
     const int16_t *numbers; /* (2, n_classes): drawn and cautious; NULL: that given */
     fgm_monitor *monitor;
     double *within; /* (d(d+1)/2) covariance within classes of the rows drawn */
@@ -192,10 +210,11 @@ static int fit_drawn_class(replicate_fit *fit, int class, int rule) {
     }
     fgm_fit_settings settings;
     fgm_class_settings(prepared, class, &settings);
+    fgm_training training = is_drawn_in_passes(bootstrap) ? fgm_training_of_draws(rows, fit->key) : fgm_training_of(rows);
     int number = number_of(fit, class, rule);
-    if (number == whole->n_components) return refit(whole, &bootstrap->curvatures[class], &settings, rows, fit->monitor, mixture);
+    if (number == whole->n_components) return refit(whole, &bootstrap->curvatures[class], &settings, &training, fit->monitor, mixture);
     const fgm_trials *trials = &bootstrap->trials[class];
-    return refit(&trials->fits[number - 1], &trials->curvatures[number - 1], &settings, rows, fit->monitor, mixture);
+    return refit(&trials->fits[number - 1], &trials->curvatures[number - 1], &settings, &training, fit->monitor, mixture);
 }
 
 static int fit_student(replicate_fit *fit) {
@@ -289,7 +308,8 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     double value = NAN, centre = NAN;
     if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
         fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
-        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .monitor = &monitor};
+        if (is_drawn_in_passes(bootstrap)) samples = bootstrap->prepared->samples;
+        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .monitor = &monitor};
         if (bootstrap->numbers) fit.numbers = bootstrap->numbers + index * 2 * bootstrap->model->n_classes;
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);

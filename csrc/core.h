@@ -173,10 +173,14 @@ int fgm_run(const fgm_options *options, int64_t n_tasks, fgm_task task, void *ta
 typedef struct fgm_training {
     fgm_samples parts[2];
     int n_parts;
+    bool is_drawn; /* rows have weights of the bootstrap besides their own, which are drawn anew in every pass, instead of kept */
+    uint64_t draw; /* key of these */
     double total_weight;
 } fgm_training;
 
 fgm_training fgm_training_of(fgm_samples samples);
+/* All rows under weights of the bootstrap. */
+fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key);
 /* All rows but [first, last). */
 fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t last);
 
@@ -419,6 +423,10 @@ bool fgm_is_small_class(const fgm_prepared *prepared, int class);
 /* Settings of the fit to one class: tolerances for its number of rows, the prior from its own covariance. */
 void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_settings *settings);
 
+/* Where a row of n goes under a random permutation that takes no memory: a Feistel network over the next power of two, walked until it is inside
+ * (Black and Rogaway 2002). */
+uint32_t fgm_scattered_place(uint64_t key, int64_t n, uint32_t row);
+
 /* Covariance of rows about the means of their classes, packed by rows. */
 void fgm_within_covariance(fgm_samples samples, const int64_t *first /* (n_classes + 1) */, int n_classes, double *covariance);
 
@@ -458,6 +466,10 @@ typedef struct fgm_bootstrap {
 /* The curvature at each class's fit, which helps fits nearby. */
 int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures /* (n_classes), zero */);
 void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes);
+
+/* Weights of the bootstrap of rows first .. first + count - 1; first is even. */
+#define FGM_DRAWN_AT_ONCE 256
+void fgm_draw_weights(uint64_t key, int64_t first, int count /* at most FGM_DRAWN_AT_ONCE */, double *weights /* (count) */);
 
 /* Replicates first .. first + count - 1, by options->run_tasks. A replicate that cannot be fitted is NaN. */
 int fgm_run_bootstrap(fgm_bootstrap *bootstrap);

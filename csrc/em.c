@@ -37,6 +37,7 @@
 #define OUTDATED 0.1          /* a step that leaves more than this of what was left asks for a new matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
+#define DRAWN_ROWS 4096       /* drawn at once: with their columns they stay in second-level cache */
 #define HISTORY 6
 #define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
 #define CHUNK_WORK 5e7 /* rows times components times (d + 1)^2 between looks at the monitor: some hundredths of a second */
@@ -51,6 +52,7 @@ struct fgm_fitter {
     bool at_floor;      /* the EM image of the best point meets it */
     double *score_work; /* of score_work_size, made where first needed */
     size_t score_work_size;
+    double *drawn;      /* (d + 1, DRAWN_ROWS), made where first needed */
 };
 
 int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
@@ -84,6 +86,7 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
 void fgm_fitter_destroy(fgm_fitter *fitter) {
     if (!fitter) return;
     fgm_release(fitter->memory);
+    fgm_release(fitter->drawn);
     fgm_release(fitter->score_work);
     fgm_curvature_release(&fitter->curvature);
     fgm_mixture_release(&fitter->current);
@@ -170,19 +173,69 @@ bool fgm_floor_and_factor(const double *floor, int d, double *packed) {
 
 /* ---- one pass ----------------------------------------------------------------------------------------------------------------- */
 
+/* Rows of a training set, some at a time. */
+typedef struct chunks {
+    const fgm_training *training;
+    int part;
+    int64_t next, most; /* rows of the part that were taken; rows to take at once */
+    fgm_samples rows;   /* taken */
+} chunks;
+
+static int begin_chunks(fgm_fitter *fitter, const fgm_training *training, double work_of_a_row, chunks *all) {
+    *all = (chunks){.training = training, .most = (int64_t)(CHUNK_WORK / work_of_a_row) / 1024 * 1024 + 1024};
+    if (!training->is_drawn) return FGM_OK;
+    all->most = DRAWN_ROWS;
+    if (!fitter->drawn) fitter->drawn = fgm_allocate((size_t)(training->parts[0].d + 1) * DRAWN_ROWS);
+    return fitter->drawn ? FGM_OK : FGM_ERROR_MEMORY;
+}
+
+/* The rows taken whose weights of the bootstrap are positive, in the fitter's memory, in place of these. */
+static void draw_chunk(fgm_fitter *fitter, uint64_t key, int64_t first, fgm_samples *rows) {
+    double drawn[FGM_DRAWN_AT_ONCE], *columns = fitter->drawn, *weights = fitter->drawn + rows->d * DRAWN_ROWS;
+    int places[FGM_DRAWN_AT_ONCE];
+    int64_t taken = 0;
+    for (int64_t at = 0; at < rows->n; at += FGM_DRAWN_AT_ONCE) {
+        int count = rows->n - at < FGM_DRAWN_AT_ONCE ? (int)(rows->n - at) : FGM_DRAWN_AT_ONCE, present = 0;
+        fgm_draw_weights(key, first + at, count, drawn);
+        for (int i = 0; i < count; ++i) {
+            double weight = rows->weights ? drawn[i] * rows->weights[at + i] : drawn[i];
+            places[present] = i;
+            drawn[present] = weight;
+            present += weight > 0.0;
+        }
+        memcpy(weights + taken, drawn, (size_t)present * sizeof *drawn);
+        for (int j = 0; j < rows->d; ++j) {
+            const double *from = rows->columns + j * rows->stride + at;
+            double *to = columns + j * DRAWN_ROWS + taken;
+            for (int i = 0; i < present; ++i) to[i] = from[places[i]];
+        }
+        taken += present;
+    }
+    *rows = (fgm_samples){taken, DRAWN_ROWS, rows->d, columns, weights, NULL};
+}
+
+static bool next_chunk(fgm_fitter *fitter, chunks *all) {
+    for (; all->part < all->training->n_parts; ++all->part, all->next = 0) {
+        fgm_samples part = all->training->parts[all->part];
+        if (all->next >= part.n) continue;
+        all->rows = fgm_rows(part, all->next, all->next + all->most);
+        if (all->training->is_drawn) draw_chunk(fitter, all->training->draw, all->next, &all->rows);
+        all->next += all->most;
+        return true;
+    }
+    return false;
+}
+
 static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, double *log_likelihood) {
     int k = mixture->n_components, d = mixture->d;
-    int64_t chunk_rows = (int64_t)(CHUNK_WORK / ((double)k * (d + 1) * (d + 1))) / 1024 * 1024 + 1024;
     double sum[2] = {0.0, 0.0};
+    chunks all;
+    FGM_TRY(begin_chunks(fitter, training, (double)k * (d + 1) * (d + 1), &all));
     fgm_pack(mixture, fitter->pack);
     memset(fitter->moments, 0, (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) * sizeof(double));
-    for (int part = 0; part < training->n_parts; ++part) {
-        fgm_samples samples = training->parts[part];
-        for (int64_t first = 0; first < samples.n; first += chunk_rows) {
-            fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
-            fgm_get_kernels()->em_pass(k, fitter->pack, chunk, fitter->moments, sum, fitter->work);
-            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * k));
-        }
+    while (next_chunk(fitter, &all)) {
+        fgm_get_kernels()->em_pass(k, fitter->pack, all.rows, fitter->moments, sum, fitter->work);
+        FGM_TRY(fgm_monitor_add(monitor, (double)all.rows.n * k));
     }
     *log_likelihood = (sum[0] + sum[1]) / training->total_weight;
     return FGM_OK;
@@ -200,15 +253,12 @@ static int find_curvature(fgm_fitter *fitter, const fgm_training *training, cons
         fitter->score_work_size = fitter->score_work ? work_size : 0;
         if (!fitter->score_work) return FGM_ERROR_MEMORY;
     }
+    chunks all;
+    FGM_TRY(begin_chunks(fitter, training, (double)(parameters * parameters), &all));
     fgm_pack(mixture, fitter->pack);
-    int64_t chunk_rows = (int64_t)(CHUNK_WORK / (double)(parameters * parameters)) / 1024 * 1024 + 1024;
-    for (int part = 0; part < training->n_parts; ++part) {
-        fgm_samples samples = training->parts[part];
-        for (int64_t first = 0; first < samples.n; first += chunk_rows) {
-            fgm_samples chunk = fgm_rows(samples, first, first + chunk_rows);
-            fgm_get_kernels()->missing_information(k, fitter->pack, chunk, curvature->matrix, fitter->score_work);
-            FGM_TRY(fgm_monitor_add(monitor, (double)chunk.n * (double)parameters));
-        }
+    while (next_chunk(fitter, &all)) {
+        fgm_get_kernels()->missing_information(k, fitter->pack, all.rows, curvature->matrix, fitter->score_work);
+        FGM_TRY(fgm_monitor_add(monitor, (double)all.rows.n * (double)parameters));
     }
     fgm_curvature_complete(curvature, mixture, training->total_weight);
     return FGM_OK;
@@ -633,7 +683,7 @@ static int sort_rows(fgm_fitter *fitter, const fgm_training *training, const fgm
     int k = mixture->n_components, d = mixture->d;
     int64_t n = count_rows(training);
     *sorted = (sorted_rows){.training = *training};
-    if (k < FGM_CROWD || n < SORTED_BLOCKS * fgm_block_size(k, d)) return FGM_OK;
+    if (training->is_drawn || k < FGM_CROWD || n < SORTED_BLOCKS * fgm_block_size(k, d)) return FGM_OK;
     size_t n_leaders = (size_t)k * (size_t)k;
     uint32_t *next = calloc(n_leaders + 1 + (size_t)n, sizeof *next);
     double *terms = fgm_allocate((size_t)k * LOOK_ROWS);

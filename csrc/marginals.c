@@ -16,6 +16,8 @@
 #include <string.h>
 
 #define RESOLUTION_ROWS 65536
+#define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
+#define FEISTEL_ROUNDS 6
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
 #define SELECTION_PASSES 100
 #define PRIOR 1e-3            /* of the data's covariance, lent to each component as one row's worth */
@@ -167,6 +169,22 @@ static uint32_t *shuffle(int64_t n, uint64_t seed) {
     return places;
 }
 
+uint32_t fgm_scattered_place(uint64_t key, int64_t n, uint32_t row) {
+    int bits = 1;
+    while (bits < 32 && n > INT64_C(1) << bits) ++bits;
+    int low_bits = bits / 2, high_bits = bits - low_bits;
+    uint32_t low_mask = (1u << low_bits) - 1, high_mask = (1u << high_bits) - 1;
+    do {
+        uint32_t low = row & low_mask, high = row >> low_bits;
+        for (uint64_t round = 0; round < FEISTEL_ROUNDS; round += 2) {
+            low ^= (uint32_t)fgm_random_bits(key, round << 32 | high) & low_mask;
+            high ^= (uint32_t)fgm_random_bits(key, (round + 1) << 32 | low) & high_mask;
+        }
+        row = high << low_bits | low;
+    } while (row >= n);
+    return row;
+}
+
 /* Groups of the rows of positive weight, numbered from 0 in random order. */
 static int read_groups(const fgm_data *data, int64_t n_rows, uint64_t seed, uint32_t *group_of /* (n_rows) */) {
     uint32_t *order = shuffle(data->n, seed), *numbers = calloc((size_t)data->n, sizeof *numbers), n_groups = 0;
@@ -232,14 +250,15 @@ static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */
     return allocated ? FGM_OK : FGM_ERROR_MEMORY;
 }
 
-/* Columns of x, y and given at their places; rows of weight zero are left out. */
-static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mean_weight, const uint32_t *places, fgm_fault *fault) {
+/* Columns of x, y and given at their places, NULL: scattered by the key; rows of weight zero are left out. */
+static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mean_weight, const uint32_t *places, uint64_t key, fgm_fault *fault) {
     int64_t stride = prepared->samples.stride, taken = 0;
     const fgm_variable variables[3] = {data->x, data->y, data->given};
     double *weights = prepared->memory + (int64_t)prepared->d * stride;
     for (int64_t i = 0; i < data->n; ++i) {
         if (weight_of(data->sample_weight, i) == 0.0) continue;
-        int64_t place = places[taken++];
+        int64_t place = places ? places[taken] : fgm_scattered_place(key, prepared->n, (uint32_t)taken);
+        ++taken;
         double *to = prepared->memory + place;
         for (int v = 0; v < 3; ++v) {
             for (int j = 0; j < variables[v].d; ++j, to += stride) {
@@ -259,7 +278,8 @@ static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_w
     int32_t *class_of = NULL;
     uint32_t *places = NULL, *group_of = NULL;
     int status = fgm_classes_find(data, prepared->n, &class_of, &prepared->classes, fault);
-    if (status == FGM_OK) {
+    bool is_simple = status == FGM_OK && prepared->classes.n == 1 && !data->groups;
+    if (status == FGM_OK && !(is_simple && prepared->n >= SCATTERED_ROWS)) {
         places = shuffle(prepared->n, seed);
         if (!places) status = FGM_ERROR_MEMORY;
     }
@@ -268,8 +288,8 @@ static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_w
         status = group_of ? read_groups(data, prepared->n, seed, group_of) : FGM_ERROR_MEMORY;
         if (status == FGM_OK) status = place_groups(group_of, prepared->n, places);
     }
-    if (status == FGM_OK) status = sort_places(prepared, class_of, group_of, places);
-    if (status == FGM_OK) status = fill_columns(prepared, data, mean_weight, places, fault);
+    if (status == FGM_OK && !is_simple) status = sort_places(prepared, class_of, group_of, places);
+    if (status == FGM_OK) status = fill_columns(prepared, data, mean_weight, places, fgm_stream(seed, FGM_STREAM_FOLDS, UINT64_MAX - 1), fault);
     free(class_of);
     free(places);
     free(group_of);

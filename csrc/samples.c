@@ -52,6 +52,18 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
     return training;
 }
 
+fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key) {
+    fgm_training training = {.parts = {samples}, .n_parts = 1, .is_drawn = true, .draw = key};
+    double weights[FGM_DRAWN_AT_ONCE];
+    for (int64_t first = 0; first < samples.n; first += FGM_DRAWN_AT_ONCE) {
+        int count = samples.n - first < FGM_DRAWN_AT_ONCE ? (int)(samples.n - first) : FGM_DRAWN_AT_ONCE;
+        fgm_draw_weights(key, first, count, weights);
+        for (int i = 0; samples.weights && i < count; ++i) weights[i] *= samples.weights[first + i];
+        training.total_weight += total_weight((fgm_samples){.n = count, .weights = weights});
+    }
+    return training;
+}
+
 #define WORK_BETWEEN_LOOKS 5e5 /* samples times components: about a millisecond */
 
 fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done, int64_t total, int is_caller) {

@@ -280,6 +280,77 @@ static void test_sorting(void) {
     }
 }
 
+/* Rows drawn in every pass give what rows with the same weights give, but for the order of sums; in weighted samples as well. */
+static void test_rows_drawn_in_passes(void) {
+    enum { MANY = 10001 };
+    double *X = draw_d5(MANY, 3), *columns = numbers(2 * MANY), *own = numbers(MANY), *weights = numbers(MANY + FGM_DRAWN_AT_ONCE);
+    fgm_options options = options_of(0);
+    fgm_fit_settings settings = {.options = &options, .selection_passes = 10, .floor = {1e-9, 1e-9}, .prior = {1e-3, 0.0, 1e-3}};
+    fgm_monitor monitor = fgm_monitor_start(&options, &nothing_done, 0, 1);
+    for (int i = 0; i < MANY; ++i) {
+        columns[i] = X[2 * i];
+        columns[MANY + i] = X[2 * i + 1];
+        own[i] = 0.5 + fgm_random_uniform(4, (uint64_t)i);
+    }
+    for (int weighted = 0; weighted < 2; ++weighted) {
+        fgm_samples rows = {MANY, MANY, 2, columns, weighted ? own : NULL, NULL};
+        for (int first = 0; first < MANY; first += FGM_DRAWN_AT_ONCE) {
+            fgm_draw_weights(99, first, MANY - first < FGM_DRAWN_AT_ONCE ? MANY - first : FGM_DRAWN_AT_ONCE, weights + first);
+        }
+        for (int i = 0; weighted && i < MANY; ++i) weights[i] *= own[i];
+        fgm_samples kept = {MANY, MANY, 2, columns, weights, NULL};
+        fgm_training trainings[2] = {fgm_training_of(kept), fgm_training_of_draws(rows, 99)};
+        check(fabs(trainings[0].total_weight - trainings[1].total_weight) < 1e-9, "total weight of rows drawn");
+        fgm_mixture fits[2];
+        fgm_curvature curvatures[2];
+        fgm_fitter *fitter;
+        if (fgm_fitter_create(&fitter, 3, 2) != FGM_OK) abort();
+        for (int i = 0; i < 2; ++i) {
+            fgm_fit_outcome outcome;
+            if (fgm_mixture_allocate(&fits[i], 3, 2) != FGM_OK) abort();
+            if (fgm_start(&trainings[0], &settings, 17, 0, NULL, &fits[i]) != FGM_OK) abort();
+            check_status(fgm_em(fitter, &trainings[i], &settings, NULL, 1e-12, 8, &monitor, &fits[i], &outcome), FGM_OK, "EM of rows drawn");
+            check_status(fgm_find_curvature(fitter, &trainings[i], &fits[i], &monitor, &curvatures[i]), FGM_OK, "curvature of rows drawn");
+        }
+        double worst = 0.0;
+        for (int i = 0; i < 3; ++i) worst = fmax(worst, fabs(fits[0].weights[i] - fits[1].weights[i]));
+        for (int i = 0; i < 6; ++i) worst = fmax(worst, fabs(fits[0].means[i] - fits[1].means[i]));
+        for (int i = 0; i < 9; ++i) worst = fmax(worst, fabs(fits[0].factors[i] - fits[1].factors[i]));
+        for (int i = 0; i < 18; ++i) worst = fmax(worst, fabs(curvatures[0].root[i] / curvatures[1].root[i] - 1.0));
+        check(worst < 1e-9, "rows drawn in passes, weighted %d: off by %g", weighted, worst);
+        for (int i = 0; i < 2; ++i) {
+            fgm_mixture_release(&fits[i]);
+            fgm_curvature_release(&curvatures[i]);
+        }
+        fgm_fitter_destroy(fitter);
+    }
+    free(X);
+    free(columns);
+    free(own);
+    free(weights);
+}
+
+/* Every place is taken once; two keys agree about as often as chance does. */
+static void test_scattered_places(void) {
+    static const int sizes[] = {1, 2, 3, 4, 5, 1000, 4096, 4097};
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
+        int n = sizes[s], agreed = 0, fixed = 0;
+        char *taken = calloc((size_t)n, 1);
+        bool once = true;
+        if (!taken) abort();
+        for (int i = 0; i < n; ++i) {
+            uint32_t place = fgm_scattered_place(77, n, (uint32_t)i);
+            once &= place < (uint32_t)n && !taken[place];
+            if (place < (uint32_t)n) taken[place] = 1;
+            agreed += place == fgm_scattered_place(78, n, (uint32_t)i);
+            fixed += place == (uint32_t)i;
+        }
+        check(once, "%d places are a permutation", n);
+        check(n < 1000 || (agreed < 10 && fixed < 10), "%d places: %d agree, %d are their own", n, agreed, fixed);
+        free(taken);
+    }
+}
+
 static double resolution_of(const double *sorted, int64_t n) {
     double work[8], resolution;
     check_status(fgm_resolution(sorted, n, work, &resolution), FGM_OK, "resolution");
@@ -452,6 +523,8 @@ int main(void) {
     test_single_component();
     test_rounded_data();
     test_sorting();
+    test_scattered_places();
+    test_rows_drawn_in_passes();
     test_resolution();
     test_choice();
     test_fixed_number();
