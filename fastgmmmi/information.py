@@ -31,11 +31,12 @@ _KEYWORDS = """\
         Starting points: "kmeans++", "split", or one of gmm-mi's "random", "minmax", "kmeans", "randomized_kmeans",
         "random_sklearn", "kmeans_sklearn". For this and the keywords below that are None, the core's measured default.
     n_folds : int, optional
-        Folds of the cross-validation.
+        Folds of the cross-validation. With 2, half of the rows choose too few components; from 3 on it hardly matters.
     n_inits : int, optional
         Starting points of each fit.
     patience : int, optional
-        Numbers of components tried beyond the best one.
+        Numbers of components tried beyond the best one. With 1 the search stops short where it takes two components
+        more to gain anything; beyond 2 it hardly matters.
     marginals : {"auto", "gaussianize", "studentize", "standardize", "none"}
         Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
         the ranks, which an entropy cannot take. "studentize": scores of Student's t, and one multivariate t
@@ -61,7 +62,7 @@ _KEYWORDS = """\
         there are classes, of those of up to 20,000 samples.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
-        and Newton's method then goes on to the very maximum.
+        and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional

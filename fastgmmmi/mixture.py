@@ -80,14 +80,15 @@ class GaussianMixture:
         Starting points: "kmeans++", "split", or one of gmm-mi's "random", "minmax", "kmeans", "randomized_kmeans",
         "random_sklearn", "kmeans_sklearn". For this and the keywords below that are None, the core's measured default.
     n_folds : int, optional
-        Folds of the cross-validation.
+        Folds of the cross-validation. With 2, half of the rows choose too few components; from 3 on it hardly matters.
     n_inits : int, optional
         Starting points of each fit.
     patience : int, optional
-        Numbers of components tried beyond the best one.
+        Numbers of components tried beyond the best one. With 1 the search stops short where it takes two components
+        more to gain anything; beyond 2 it hardly matters.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
-        and Newton's method then goes on to the very maximum.
+        and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional
