@@ -1,5 +1,10 @@
+import signal
+
 import numpy as np
 import pytest
+
+# A shell's background jobs ignore Ctrl-C, and so would the processes that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
