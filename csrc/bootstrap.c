@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANY_ROWS 65536
+#define MANY_ROWS 65536  /* from which on a replicate draws its rows in every pass, and keeps none */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 
 /* P(Poisson(1) <= k) 2^32, rounded, for k = 0, 1, ...: a 32-bit number has drawn the count of bounds that it reaches. */

@@ -277,8 +277,7 @@ int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const
 typedef struct fgm_trials {
     int n;                /* numbers 1 .. n were tried; 0: there is no choice */
     int64_t n_rows;
-    double **log_density; /* (n) of (n_rows): of each row under a fit that does not know it; under AIC and BIC, under the fit to all rows; NULL: that
-                           * number was given up early */
+    double **log_density; /* (n) of (n_rows): under fits that do not know a row, but for AIC and BIC; NULL: given up early */
     double *penalty; /* (n): what the criterion takes off the mean */
     double *worth; /* (n): objective below which a fit to all rows gives up on a ridge */
     fgm_mixture *fits; /* (n): where a fit to all rows starts, then that fit */

@@ -41,7 +41,7 @@ typedef struct search {
     bool has_pilots;
     fgm_mixture pilots[2];     /* latest fits to fold 0, and to fold 1 */
     double pilot_scores[2], first_pilot_scores[2]; /* of all other rows; with one component */
-    double pilots_trained[2];  /* as trained */
+    double pilots_trained[2]; /* objectives of these fits */
     fgm_trials *trials;        /* or NULL */
     double *log_density;       /* (n): of each row, where there are trials */
 } search;

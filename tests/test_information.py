@@ -126,11 +126,19 @@ def test_marginals(xy, marginals):
     assert r.marginals == ("standardize" if marginals == "auto" else marginals)
 
 
-def test_normal_scores_are_invariant_under_monotone_maps(xy):
-    x, y = xy
-    keywords = {"marginals": "gaussianize", "n_components": 1, "n_bootstrap": 5, "rng": 0}
-    plain, mapped = fg.mutual_information(x, y, **keywords), fg.mutual_information(np.exp(x), y**3, **keywords)
-    assert mapped.value == pytest.approx(plain.value, rel=1e-9)
+@pytest.mark.parametrize("n", [200, 6000])
+def test_normal_scores_are_invariant_under_monotone_maps(n):
+    """With every other default: the choice of the number of components, pilots and replicates that choose among it."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=n)
+    y = x**2 + rng.normal(size=n)
+    keywords = {"marginals": "gaussianize", "n_bootstrap": 10, "rng": 0}
+    plain = fg.mutual_information(x, y, **keywords)
+    assert plain.n_components > 1
+    for a, b in ((np.exp(x), y**3), (x.argsort().argsort(), y), (x**3, np.arcsinh(y))):
+        mapped = fg.mutual_information(a, b, **keywords)
+        assert mapped.value == pytest.approx(plain.value, abs=1e-10)
+        assert mapped.standard_error == pytest.approx(plain.standard_error, abs=1e-10)
 
 
 def test_reselection(xy):
