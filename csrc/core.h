@@ -512,9 +512,9 @@ typedef struct fgm_moments {
 int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_samples samples, const int64_t *first /* (n_classes + 1) */,
                      fgm_moments *moments);
 
-/* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where bound is not NULL, a lower bound of the information
+/* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where score is not NULL, a proper score of the log ratio
  * by which maps of the columns can be compared. */
-int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *bound);
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *score);
 
 /* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */
 int fgm_find_delta(const fgm_prepared *prepared, const fgm_model *model, double n_effective, double *variance, double *bias);

@@ -6,9 +6,10 @@
  * has no bias of first order (in theory, White 1982: both are half the trace of J H^-1 over n for each density).
  *
  * The same fits tell which map of the columns describes the dependence of x and y better. Means of T do not, since bad marginal densities raise them;
- * E[T] - log E'[exp T], E' over pairs that do not belong together, is a lower bound of the information whatever T is (Donsker and Varadhan 1983).
- * With labels on one side T is log P(label | number) - log P(label) with probabilities that add up to 1, and its mean is a bound by itself (Barber
- * and Agakov 2003).
+ * how well T tells pairs from pairs that do not belong together does: under any map, E[log 1 / (1 + exp -T)] + E'[log 1 / (1 + exp T)], E' over
+ * such pairs, is largest for the true log ratio (a proper score; Gutmann and Hyvarinen 2010). It grows with T as T does, where the bound E[T] -
+ * log E'[exp T] (Donsker and Varadhan 1983) hangs on a few pairs. With labels on one side T is log P(label | number) - log P(label) with
+ * probabilities that add up to 1, and its mean is a bound of the information by itself (Barber and Agakov 2003).
  */
 #include "core.h"
 
@@ -24,8 +25,9 @@ typedef struct cross_fit {
     const fgm_model *whole;
     fgm_curvature *curvatures; /* (n_classes): at its mixtures, which saves passes */
     bool mismatched;    /* pairs that do not belong together are wanted too */
-    double weight[MAX_FOLDS], sum[MAX_FOLDS];         /* of rows left out */
-    double pair_weight[MAX_FOLDS], pair_sum[MAX_FOLDS]; /* of exp T over mismatched pairs */
+    double weight[MAX_FOLDS], sum[MAX_FOLDS];           /* of rows left out */
+    double told[MAX_FOLDS];                             /* of their logarithms of 1 / (1 + exp -T) */
+    double pair_weight[MAX_FOLDS], pair_told[MAX_FOLDS]; /* of those of 1 / (1 + exp T) over mismatched pairs */
 } cross_fit;
 
 /* Rows of both parts as one run. */
@@ -90,15 +92,19 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
     return status;
 }
 
+/* log 1 / (1 + exp -x) */
+static double log_logistic(double x) { return fmin(x, 0.0) - log1p(exp(-fabs(x))); }
+
 static void add_matched(cross_fit *state, int fold, fgm_samples rows, const double *values) {
     for (int64_t i = 0; i < rows.n; ++i) {
         double weight = rows.weights ? rows.weights[i] : 1.0;
         state->weight[fold] += weight;
         state->sum[fold] += weight * values[i];
+        if (state->mismatched) state->told[fold] += weight * log_logistic(values[i]);
     }
 }
 
-/* exp T of each x with the y of other rows: shifted by so many rows. */
+/* T of each x with the y of other rows: shifted by so many rows. */
 static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samples rows, int64_t shift) {
     const fgm_layout *layout = &state->prepared->layout;
     double values[FGM_TERMS_ROWS], *columns = fgm_allocate((size_t)rows.d * FGM_TERMS_ROWS);
@@ -114,7 +120,7 @@ static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samp
         for (int64_t i = 0; i < n; ++i) {
             double weight = rows.weights ? rows.weights[at + i] * rows.weights[(at + i + shift) % rows.n] : 1.0;
             state->pair_weight[fold] += weight;
-            state->pair_sum[fold] += weight * exp(fmin(values[i], 700.0));
+            state->pair_told[fold] += weight * log_logistic(-values[i]);
         }
     }
     fgm_release(columns);
@@ -186,19 +192,20 @@ static int run_folds(cross_fit *state) {
     return status;
 }
 
-int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *bound) {
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *score) {
     const fgm_options *options = prepared->settings.options;
     bool is_pair = prepared->layout.quantity == FGM_QUANTITY_INFORMATION && prepared->layout.d[2] == 0;
-    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = bound && is_pair && prepared->classes.n == 1};
-    double weight = 0.0, sum = 0.0, pair_weight = 0.0, pair_sum = 0.0;
+    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = score && is_pair && prepared->classes.n == 1};
+    double weight = 0.0, sum = 0.0, told = 0.0, pair_weight = 0.0, pair_told = 0.0;
     FGM_TRY(run_folds(&state));
     for (int fold = 0; fold < options->n_folds; ++fold) {
         weight += state.weight[fold];
         sum += state.sum[fold];
+        told += state.told[fold];
         pair_weight += state.pair_weight[fold];
-        pair_sum += state.pair_sum[fold];
+        pair_told += state.pair_told[fold];
     }
     *mean = sum / weight;
-    if (bound) *bound = state.mismatched ? *mean - log(pair_sum / pair_weight) : *mean;
+    if (score) *score = state.mismatched ? told / weight + pair_told / pair_weight : *mean;
     return FGM_OK;
 }

@@ -526,41 +526,33 @@ static bool may_studentize(const fgm_data *data, const fgm_options *options) {
     return !data->x.labels && !data->y.labels && options->n_components == 0 && options->max_components >= STUDENT_COMPONENTS;
 }
 
-/* A lower bound of the information on held-out rows; that of Student's t is not looked for where its mean log ratio over the rows that it was fitted
- * to, which is larger, is below the mark. */
-static int find_bound(const candidate *fitted, double mark, double *bound) {
-    const fgm_prepared *prepared = &fitted->prepared;
-    fgm_moments moments;
+/* How well the dependence is described, on held-out rows. */
+static int find_score(const candidate *fitted, double *score) {
     double mean;
-    if (prepared->student.freedom > 0.0) {
-        FGM_TRY(fgm_find_moments(&fitted->fits.model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
-        *bound = moments.mean;
-        if (*bound <= mark) return FGM_OK;
-    }
-    return fgm_cross_fit(prepared, &fitted->fits.model, &mean, bound);
+    return fgm_cross_fit(&fitted->prepared, &fitted->fits.model, &mean, score);
 }
 
-/* The fits under the best of standardised columns, normal scores and those of Student's t, by a bound of the information on held-out rows. Where one
+/* The fits under the best of standardised columns, normal scores and those of Student's t, by their score on held-out rows. Where one
  * Gaussian is enough, and not for want of rows, nothing else is tried. */
 static int compare_maps(candidate *best, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
     static const int others[] = {FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
-    double bound, mark;
+    double score, mark;
     FGM_TRY(fit_candidate(best, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
     if (is_gaussian(best) && (options->n_components == 1 || looks_normal(&best->prepared))) return FGM_OK;
-    FGM_TRY(find_bound(best, -INFINITY, &mark));
+    FGM_TRY(find_score(best, &mark));
     for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
         bool is_student = others[i] == FGM_MARGINALS_STUDENTIZE;
         if (is_student && (!may_studentize(data, options) || is_gaussian(best))) continue;
         candidate other = {0};
         int status = fit_candidate(&other, data, options, others[i], seed, fault);
-        if (status == FGM_OK) status = find_bound(&other, mark, &bound);
-        if (status == FGM_OK && bound > mark) {
+        if (status == FGM_OK) status = find_score(&other, &score);
+        if (status == FGM_OK && score > mark) {
             candidate kept = *best;
             *best = other;
             other = kept;
             point_to_itself(best);
             point_to_itself(&other);
-            mark = bound;
+            mark = score;
         }
         release_candidate(&other);
         if (!(is_student && status == FGM_ERROR_NOT_POSITIVE_DEFINITE)) FGM_TRY(status);

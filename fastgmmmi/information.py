@@ -41,9 +41,10 @@ _KEYWORDS = """\
         Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
         the ranks, which an entropy cannot take. "studentize": scores of Student's t, and one multivariate t
         distribution, its degrees of freedom fitted, in place of a mixture of free components: for heavy tails that come
-        together; numbers only. "auto" takes the best of "standardize", "gaussianize" and "studentize" by a bound of the
-        information on held-out rows; it is "standardize" where one Gaussian fits best, where there is a condition, and
-        for entropies and divergences. With `n_components` it does not take "studentize".
+        together; numbers only. "auto" takes the one of "standardize", "gaussianize" and "studentize" that tells
+        held-out pairs best from pairs that do not belong together; it is "standardize" where one Gaussian fits best,
+        where there is a condition, and for entropies and divergences. With `n_components` it does not take
+        "studentize".
     family : {"gaussian"}
         The mixture's components.
     integration_tol : float
