@@ -24,6 +24,8 @@
 #define MAX_FOLDS 64
 #define ALWAYS_FOLLOWED 500 /* rows, up to which a fit to the end costs little */
 #define PILOT_ROWS 1000 /* of a fold, from which on it is enough for a pilot */
+#define FEWEST_ROWS_TO_SPLIT_BY 4096
+#define ROWS_OF_A_PARAMETER 40
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 typedef struct search {
@@ -270,12 +272,21 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
     return FGM_OK;
 }
 
-/* A fixed number: one fit to all rows; "split" needs the fits before it. */
+/* Rows that tell where components of so many are to be split next; many times their parameters. */
+static fgm_samples rows_to_split_by(fgm_samples samples, int n_components) {
+    int64_t wanted = ROWS_OF_A_PARAMETER * n_components * FGM_PACK_STRIDE(samples.d);
+    if (wanted < FEWEST_ROWS_TO_SPLIT_BY) wanted = FEWEST_ROWS_TO_SPLIT_BY;
+    return 2 * wanted < samples.n ? fgm_rows(samples, 0, wanted) : samples;
+}
+
+/* A fixed number: one fit to all rows; "split" needs the fits before it, for which a part of many rows is enough. */
 static int fit_fixed(search *state, int n_components) {
+    fgm_samples all = state->samples;
     double reached;
     state->n_folds = 1;
     for (int k = state->settings->options->init == FGM_INIT_SPLIT ? 1 : n_components; k <= n_components; ++k) {
         state->n_components = k;
+        state->samples = k < n_components ? rows_to_split_by(all, k) : all;
         FGM_TRY(try_number(state, -INFINITY, &reached));
     }
     return FGM_OK;

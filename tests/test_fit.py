@@ -122,6 +122,18 @@ def test_every_start_reaches_the_likelihood_of_the_truth(init, d):
     assert fitted["log_likelihood"] < truth.mean() + 0.1
 
 
+def test_a_part_of_many_rows_is_enough_to_split_by():
+    """Fits with fewer components see 4,096 of 9,000 rows; the maximum is that of a start which needs no such fits."""
+    X = overlapping(2, 9000)
+    split, clusters = (fit(X, n_components=4, init=init) for init in ("split", "kmeans++"))
+    assert split["log_likelihood"] == pytest.approx(clusters["log_likelihood"], abs=1e-8)
+    np.testing.assert_allclose(np.sort(split["weights"]), np.sort(clusters["weights"]), atol=1e-4)
+    Z, mean, spread = standardize(X)
+    scaled = split["weights"], (split["means"] - mean) / spread, split["covariances"] / np.outer(spread, spread)
+    ones = np.ones(len(X))
+    assert twins.objective(*twins.em_step(*scaled, Z, ones), Z, ones) < twins.objective(*scaled, Z, ones) + 1e-9
+
+
 # ---- the choice ------------------------------------------------------------------------------------------------------
 
 
