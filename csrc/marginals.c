@@ -254,6 +254,8 @@ static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */
 static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mean_weight, const uint32_t *places, uint64_t key, fgm_fault *fault) {
     int64_t stride = prepared->samples.stride, taken = 0;
     const fgm_variable variables[3] = {data->x, data->y, data->given};
+    int64_t strides[3];
+    for (int v = 0; v < 3; ++v) strides[v] = variables[v].stride ? variables[v].stride : variables[v].d;
     double *weights = prepared->memory + (int64_t)prepared->d * stride;
     for (int64_t i = 0; i < data->n; ++i) {
         if (weight_of(data->sample_weight, i) == 0.0) continue;
@@ -262,7 +264,7 @@ static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mea
         double *to = prepared->memory + place;
         for (int v = 0; v < 3; ++v) {
             for (int j = 0; j < variables[v].d; ++j, to += stride) {
-                *to = variables[v].values[i * variables[v].d + j];
+                *to = variables[v].values[i * strides[v] + j];
                 if (isfinite(*to)) continue;
                 fault->column = (int32_t)((to - prepared->memory) / stride);
                 return FGM_ERROR_NOT_FINITE;

@@ -411,9 +411,10 @@ cdef class Data:
         self.fill(&self.data.given, variables[2])
 
     cdef int fill(self, fgm_variable *variable, arrays) except -1:
-        cdef const double[:, ::1] values
+        cdef const double[:, :] values
         cdef const int32_t[::1] labels
         values, labels, variable.n_classes = arrays
+        variable.stride = 0
         variable.values = NULL
         variable.labels = NULL
         variable.d = 0
@@ -422,6 +423,7 @@ cdef class Data:
             variable.d = <int32_t>values.shape[1]
             if values.shape[0] > 0 and values.shape[1] > 0:
                 variable.values = &values[0, 0]
+                variable.stride = values.strides[0] // <int64_t>sizeof(double)
         if labels is not None:
             self.data.n = labels.shape[0]
             variable.labels = &labels[0] if labels.shape[0] > 0 else NULL

@@ -36,7 +36,7 @@ class Variable(NamedTuple):
     """One argument as samples: continuous columns, labels, or both."""
 
     argument: str
-    values: Floats  # (n, d); d may be 0
+    values: Floats  # (n, d), numbers of a row side by side; rows may be apart; d may be 0
     columns: Sequence[object] | None  # names or numbers of these columns; None for one-dimensional data without a name
     codes: Integers | None = None  # (n,) places in labels, -1 where missing
     labels: tuple[object, ...] = ()
@@ -170,7 +170,8 @@ def column(argument: str, name: object, data: object, discrete: bool | None) -> 
     """Read one column of a table as samples (n, 1), or as labels."""
     label = f"{argument} {_column(name)}"
     found = variable(label, data, discrete)
-    return found._replace(argument=argument if found.d else label, columns=[name])
+    values = np.ascontiguousarray(found.values)  # which will be read for many pairs
+    return found._replace(argument=argument if found.d else label, columns=[name], values=values)
 
 
 def pair(x: object, y: object, discrete: Sequence[bool | None] = (False, False)) -> tuple[Variable, Variable]:
@@ -227,7 +228,7 @@ def samples(
     weight = None
     if sample_weight is not None:
         _reject(given[-1], given[-1].values < 0, "negative value", "")
-        weight = given[-1].values.reshape(-1)
+        weight = np.ascontiguousarray(given[-1].values).reshape(-1)
         if not weight.any():
             raise ValueError("sample_weight is zero in every row")
     codes = None if groups is None else _numbered(given[len(variables)].codes)
@@ -269,13 +270,13 @@ def complete(variable: Variable) -> Floats:
     if not is_finite(variable.values):
         _reject(variable, ~np.isfinite(variable.values), "NaN or infinite value", "")
     _reject_unlabelled(variable, "")
-    return variable.values
+    return np.ascontiguousarray(variable.values)
 
 
 def is_finite(values: Floats) -> bool:
     """Tell whether there is neither NaN nor infinity, a block at a time."""
-    flat = values.reshape(-1)
-    return all(bool(np.isfinite(flat[i : i + _BLOCK]).all()) for i in range(0, flat.size, _BLOCK))
+    rows = max(1, _BLOCK // max(1, values.shape[1]))
+    return all(bool(np.isfinite(values[i : i + rows]).all()) for i in range(0, len(values), rows))
 
 
 def is_constant(variable: Variable) -> bool:
@@ -320,7 +321,7 @@ def _combined(argument: str, columns: Sequence[tuple[object, Floats | _Coded]]) 
     coded = [column for _, column in columns if isinstance(column, _Coded)]
     n = len(numbers[0] if numbers else coded[0].codes)
     if len(numbers) == 1:
-        values = np.ascontiguousarray(numbers[0]).reshape(-1, 1)
+        values = numbers[0].reshape(-1, 1)
     else:
         values = np.column_stack(numbers) if numbers else np.empty((n, 0))
     return Variable(argument, values, names, *_joint(coded) if coded else ())
@@ -414,8 +415,11 @@ def _numbers(label: str, array: NDArray[Any]) -> Floats:
         converted = (math.nan if _is_missing_type(type(value)) else float(value) for value in array.flat)
         return np.fromiter(converted, np.float64, array.size).reshape(array.shape)
     with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
-        array = np.asarray(array, dtype=np.float64, order="C")
-    return array if array.flags.aligned else array.copy()
+        array = np.asarray(array, dtype=np.float64)
+    if array.ndim == 2 and array.shape[1] > 1 and array.strides[1] != array.itemsize:
+        array = np.ascontiguousarray(array)
+    is_usable = array.flags.aligned and all(stride % array.itemsize == 0 for stride in array.strides)
+    return array if is_usable else array.copy()
 
 
 def _is_categorical(data: object) -> bool:

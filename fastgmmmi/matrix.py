@@ -708,7 +708,7 @@ def read_table(
             raise ValueError(f"{each.argument} has {found} but {arguments[0]} has {len(rows[0].values)}")
         if missing == "raise" or not each.missing.all():
             samples((each,), sample_weight, missing, groups=groups)  # raises where something is wrong
-    weight = None if sample_weight is None else variable("sample_weight", sample_weight).values
+    weight = None if sample_weight is None else np.ascontiguousarray(variable("sample_weight", sample_weight).values)
     other_names = names[:p] if Y is None else names[p:]
     codes = None if groups is None else variable("groups", groups, True).codes
     table = Table(dict(enumerate(rows)), dict(enumerate(others)), names[:p], other_names, weight, Y is None, codes)

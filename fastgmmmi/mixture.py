@@ -230,7 +230,8 @@ class GaussianMixture:
         options = core_options(**keywords)
         data = samples((variable("X", X),), sample_weight, missing)
         try:
-            found = _core.fit(data.variables[0].values, data.sample_weight, options, seed, threads, None)
+            X = np.ascontiguousarray(data.variables[0].values)
+            found = _core.fit(X, data.sample_weight, options, seed, threads, None)
         except _core.CoreError as error:
             raise data.explain(error) from None
         if not found["converged"]:

@@ -84,6 +84,7 @@ cdef extern from "fastgmmmi.h" nogil:
         const double *values
         const int32_t *labels
         int32_t d, n_classes
+        int64_t stride
 
     ctypedef struct fgm_data:
         size_t size

@@ -101,11 +101,31 @@ def test_memory_mapped_arrays(xy, tmp_path):
     assert value(mapped) == value(mapped[:, 0], mapped[:, 1]) == value(*xy)
 
 
-def test_a_contiguous_float_array_is_not_copied(xy):
+def test_numbers_of_a_row_side_by_side_are_not_copied(xy):
     x, _ = xy
-    assert np.shares_memory(inputs.variable("x", x).values, x)
-    wide = np.ones((5, 3))
-    assert np.shares_memory(inputs.variable("x", wide).values, wide)
+    wide = np.ones((6, 4))
+    for view in (x, x[::-3], wide, wide[::2], wide[:, 1:3], wide[:, 3]):
+        assert np.shares_memory(inputs.variable("x", view).values, view)
+    left, right = inputs.pair(wide[:, 1:3], None)
+    assert np.shares_memory(left.values, wide[:, 1])
+    assert np.shares_memory(right.values, wide[:, 2])
+    assert not np.shares_memory(inputs.variable("x", wide[:, ::2]).values, wide)
+    assert not np.shares_memory(inputs.column("X", 0, wide[:, 0], False).values, wide)  # to be read for many pairs
+
+
+def test_rows_of_several_numbers_may_be_apart(xy):
+    wide = np.column_stack([*xy, xy[0] ** 2, xy[1] ** 2])
+    options = {"n_components": 2, "n_bootstrap": 3, "rng": 0}
+    plain = fg.mutual_information(wide[:, :2].copy(), wide[:, 2:].copy(), **options)
+    assert fg.mutual_information(wide[:, :2], wide[:, 2:], **options) == plain
+    assert fg.mutual_information(wide[::-1, :2][::-1], wide[:, 2:], **options) == plain
+    weight = np.column_stack([np.arange(1.0, len(wide) + 1)] * 2)
+    weighted = fg.mutual_information(wide[:, :2], wide[:, 2:], sample_weight=weight[:, 0], **options)
+    assert weighted == fg.mutual_information(wide[:, :2], wide[:, 2:], sample_weight=weight[:, 0].copy(), **options)
+    assert (
+        fg.GaussianMixture(2, rng=0).fit(wide[:, :2]).means
+        == fg.GaussianMixture(2, rng=0).fit(wide[:, :2].copy()).means
+    ).all()
 
 
 @pytest.mark.parametrize("scale", [1e-150, 1e150])

@@ -379,10 +379,11 @@ typedef struct fgm_result {
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
 typedef struct fgm_variable {
-    const double *values;       /* (n, d), or NULL where d = 0 */
+    const double *values;       /* (n, d), each row of numbers side by side, or NULL where d = 0 */
     const int32_t *labels;      /* (n): 0 .. n_classes-1, or NULL */
     int32_t d;
     int32_t n_classes;          /* labels that may occur */
+    int64_t stride;             /* of values: numbers from the start of a row to that of the next; 0 stands for d */
 } fgm_variable;
 
 /* What is to be estimated. */

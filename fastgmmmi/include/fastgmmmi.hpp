@@ -226,9 +226,9 @@ inline estimate mutual_information(samples x, samples y, std::uint64_t seed, con
     fgm_data data{};
     data.size = sizeof data;
     data.n = x.n();
-    data.x = {x.data(), nullptr, x.d(), 0};
-    data.y = {y.data(), nullptr, y.d(), 0};
-    if (given) data.given = {given->data(), nullptr, given->d(), 0};
+    data.x = {x.data(), nullptr, x.d(), 0, 0};
+    data.y = {y.data(), nullptr, y.d(), 0, 0};
+    if (given) data.given = {given->data(), nullptr, given->d(), 0, 0};
     data.sample_weight = sample_weight.data();
     data.quantity = FGM_QUANTITY_INFORMATION;
     std::vector<double> bootstrap(static_cast<std::size_t>(std::max(options.n_bootstrap, 0)));
