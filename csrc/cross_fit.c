@@ -6,10 +6,11 @@
  * has no bias of first order (in theory, White 1982: both are half the trace of J H^-1 over n for each density).
  *
  * The same fits tell which map of the columns describes the dependence of x and y better. Means of T do not, since bad marginal densities raise them;
- * how well T tells pairs from pairs that do not belong together does: under any map, E[log 1 / (1 + exp -T)] + E'[log 1 / (1 + exp T)], E' over
- * such pairs, is largest for the true log ratio (a proper score; Gutmann and Hyvarinen 2010). It grows with T as T does, where the bound E[T] -
- * log E'[exp T] (Donsker and Varadhan 1983) hangs on a few pairs. With labels on one side T is log P(label | number) - log P(label) with
- * probabilities that add up to 1, and its mean is a bound of the information by itself (Barber and Agakov 2003).
+ * how well T tells a pair from M pairs that do not belong together does: under any map, E[log 1 / (1 + M exp -T)] + M E'[log 1 / (1 + exp T / M)],
+ * E' over such pairs, is largest for the true log ratio (a proper score; noise-contrastive estimation, Gutmann and Hyvarinen 2010). It grows
+ * with T as T does, where the bound E[T] - log E'[exp T] (Donsker and Varadhan 1983) hangs on a few pairs. With labels on one side T is
+ * log P(label | number) - log P(label) with probabilities that add up to 1, and its mean is a bound of the information by itself (Barber and
+ * Agakov 2003).
  */
 #include "core.h"
 
@@ -19,6 +20,7 @@
 
 #define MAX_FOLDS 64
 #define SHIFTS 5 /* of y against x, either way */
+#define MISMATCHED (2.0 * SHIFTS) /* pairs from which each pair is told */
 
 typedef struct cross_fit {
     const fgm_prepared *prepared;
@@ -26,8 +28,8 @@ typedef struct cross_fit {
     fgm_curvature *curvatures; /* (n_classes): at its mixtures, which saves passes */
     bool mismatched;    /* pairs that do not belong together are wanted too */
     double weight[MAX_FOLDS], sum[MAX_FOLDS];           /* of rows left out */
-    double told[MAX_FOLDS];                             /* of their logarithms of 1 / (1 + exp -T) */
-    double pair_weight[MAX_FOLDS], pair_told[MAX_FOLDS]; /* of those of 1 / (1 + exp T) over mismatched pairs */
+    double told[MAX_FOLDS];                             /* of their logarithms of 1 / (1 + M exp -T) */
+    double pair_weight[MAX_FOLDS], pair_told[MAX_FOLDS]; /* of those of 1 / (1 + exp T / M) over mismatched pairs */
 } cross_fit;
 
 /* Rows of both parts as one run. */
@@ -100,7 +102,7 @@ static void add_matched(cross_fit *state, int fold, fgm_samples rows, const doub
         double weight = rows.weights ? rows.weights[i] : 1.0;
         state->weight[fold] += weight;
         state->sum[fold] += weight * values[i];
-        if (state->mismatched) state->told[fold] += weight * log_logistic(values[i]);
+        if (state->mismatched) state->told[fold] += weight * log_logistic(values[i] - log(MISMATCHED));
     }
 }
 
@@ -120,7 +122,7 @@ static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samp
         for (int64_t i = 0; i < n; ++i) {
             double weight = rows.weights ? rows.weights[at + i] * rows.weights[(at + i + shift) % rows.n] : 1.0;
             state->pair_weight[fold] += weight;
-            state->pair_told[fold] += weight * log_logistic(-values[i]);
+            state->pair_told[fold] += weight * log_logistic(log(MISMATCHED) - values[i]);
         }
     }
     fgm_release(columns);
@@ -206,6 +208,6 @@ int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *
         pair_told += state.pair_told[fold];
     }
     *mean = sum / weight;
-    if (score) *score = state.mismatched ? told / weight + pair_told / pair_weight : *mean;
+    if (score) *score = state.mismatched ? told / weight + MISMATCHED * pair_told / pair_weight : *mean;
     return FGM_OK;
 }
