@@ -28,6 +28,14 @@
 #define ROWS_OF_A_PARAMETER 40
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
+/* Fits to fold 0 and to fold 1. */
+typedef struct pilots {
+    int n_components; /* 0: none yet */
+    fgm_mixture fits[2];
+    double scores[2];  /* of all other rows */
+    double trained[2]; /* objectives */
+} pilots;
+
 typedef struct search {
     fgm_samples samples;
     const fgm_fit_settings *settings;
@@ -41,9 +49,8 @@ typedef struct search {
     double trained[MAX_FOLDS]; /* objective of the latest fit */
     bool one_is_best;          /* so far: the data look like one Gaussian */
     bool has_pilots;
-    fgm_mixture pilots[2];     /* latest fits to fold 0, and to fold 1 */
-    double pilot_scores[2], first_pilot_scores[2]; /* of all other rows; with one component */
-    double pilots_trained[2]; /* objectives of these fits */
+    pilots now, next;          /* of the number being tried, and of the one after it, where tasks have got ahead */
+    double first_scores[2];    /* of the pilots with one component */
     fgm_trials *trials;        /* or NULL */
     double *log_density;       /* (n): of each row, where there are trials */
 } search;
@@ -58,45 +65,32 @@ static double worth_of(const search *state, bool has_previous, double trained, d
     return gives_up ? trained + USELESS_GAIN * FGM_PACK_STRIDE(state->samples.d) / weight : -INFINITY;
 }
 
-/* Trains on one fold and scores all others. */
-static int fit_pilot(void *task_data, int64_t index, int is_caller) {
-    search *state = task_data;
-    volatile int64_t nothing_done = 0;
-    fgm_monitor monitor = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, is_caller);
-    int fold = (int)index;
+/* Trains a pilot of the next number on one fold, and scores all others. */
+static int fit_pilot(search *state, int fold, fgm_fitter *fitter, fgm_monitor *monitor) {
     fgm_training training = fgm_training_of(fold_rows(state, fold));
     int64_t first = fgm_fold_start(state->samples, fold, state->n_folds), last = first + training.parts[0].n;
     fgm_training others = fgm_training_without(state->samples, first, last);
-    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->pilots[fold] : NULL;
+    const fgm_mixture *previous = state->now.n_components > 0 ? &state->now.fits[fold] : NULL;
+    fgm_mixture *fitted = &state->next.fits[fold];
     fgm_fit_outcome outcome;
-    fgm_fitter *fitter;
-    double sum = 0.0;
-    FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
-    int status = fgm_fitter_create(&fitter, state->n_components, state->samples.d);
-    if (status == FGM_OK) {
-        status =
-            fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), FGM_BEST_START, previous,
-                               worth_of(state, previous != NULL, state->pilots_trained[fold], training.total_weight), &monitor, &fitted, &outcome);
-        state->pilots_trained[fold] = outcome.objective;
-    }
-    for (int part = 0; part < 2 && status == FGM_OK; ++part) {
+    FGM_TRY(fgm_mixture_allocate(fitted, state->next.n_components, state->samples.d));
+    FGM_TRY(fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), FGM_BEST_START, previous,
+                               worth_of(state, previous != NULL, state->now.trained[fold], training.total_weight), monitor, fitted, &outcome));
+    state->next.trained[fold] = outcome.objective;
+    state->next.scores[fold] = 0.0;
+    for (int part = 0; part < 2; ++part) {
         double mean, weight;
         if (others.parts[part].n == 0) continue;
-        status = fgm_mean_log_density(fitter, &fitted, others.parts[part], &monitor, &mean, &weight);
-        sum += mean * weight;
+        FGM_TRY(fgm_mean_log_density(fitter, fitted, others.parts[part], monitor, &mean, &weight));
+        state->next.scores[fold] += mean * weight;
     }
-    fgm_fitter_destroy(fitter);
-    state->pilot_scores[fold] = sum;
-    if (state->n_components == 1) state->first_pilot_scores[fold] = sum;
-    fgm_mixture_release(&state->pilots[fold]);
-    state->pilots[fold] = fitted;
-    return status;
+    return FGM_OK;
 }
 
 /* One Gaussian describes the other rows better than the pilots do: fits to more rows would hardly gain what those fits cost. */
 static bool pilots_lose(const search *state) {
     double gain = 0.0;
-    for (int i = 0; i < 2; ++i) gain += state->pilot_scores[i] - state->first_pilot_scores[i];
+    for (int i = 0; i < 2; ++i) gain += state->now.scores[i] - state->first_scores[i];
     return state->one_is_best && state->n_components > 1 && !(gain > 0.0);
 }
 
@@ -111,7 +105,7 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status;
     if (state->has_pilots && previous) {
-        fgm_mixture_copy(&fitted, &state->pilots[fold == 0]);
+        fgm_mixture_copy(&fitted, &state->now.fits[fold == 0]);
         status = fgm_fit_from_mixture(fitter, &training, state->settings, worth, monitor, &fitted, &outcome);
     } else {
         status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
@@ -131,15 +125,24 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     return status;
 }
 
-static int fold_task(void *task_data, int64_t index, int is_caller) {
-    search *state = task_data;
+/* The folds come first, which take longer, then the pilots. */
+static int fit_task(search *state, int64_t index, bool is_pilot, int is_caller) {
     volatile int64_t nothing_done = 0;
     fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, is_caller);
+    fgm_monitor *monitor = state->monitor ? state->monitor : &own;
     fgm_fitter *fitter;
-    FGM_TRY(fgm_fitter_create(&fitter, state->n_components, state->samples.d));
-    int status = fit_fold(state, (int)index, fitter, state->monitor ? state->monitor : &own);
+    FGM_TRY(fgm_fitter_create(&fitter, is_pilot ? state->next.n_components : state->n_components, state->samples.d));
+    int status = is_pilot ? fit_pilot(state, (int)index, fitter, monitor) : fit_fold(state, (int)index, fitter, monitor);
     fgm_fitter_destroy(fitter);
     return status;
+}
+
+static int pilot_task(void *task_data, int64_t index, int is_caller) { return fit_task(task_data, index, true, is_caller); }
+
+static int fold_task(void *task_data, int64_t index, int is_caller) {
+    search *state = task_data;
+    bool is_pilot = index >= state->n_folds;
+    return fit_task(state, is_pilot ? index - state->n_folds : index, is_pilot, is_caller);
 }
 
 static int run(search *state, int n_tasks, fgm_task task) {
@@ -235,18 +238,47 @@ static int record_trial(search *state) {
     return FGM_OK;
 }
 
+static void release_pilots(pilots *some) {
+    for (int fold = 0; fold < 2; ++fold) fgm_mixture_release(&some->fits[fold]);
+    some->n_components = 0;
+}
+
+static void expect_pilots(search *state, int n_components) {
+    release_pilots(&state->next);
+    state->next.n_components = n_components;
+}
+
+/* Those of the number being tried, where no tasks have made them. */
+static int take_pilots(search *state) {
+    if (state->next.n_components != state->n_components) {
+        expect_pilots(state, state->n_components);
+        FGM_TRY(run(state, 2, pilot_task));
+    }
+    release_pilots(&state->now);
+    state->now = state->next;
+    state->next = (pilots){0};
+    if (state->n_components == 1) memcpy(state->first_scores, state->now.scores, sizeof state->first_scores);
+    return FGM_OK;
+}
+
 /* One number of components, whose fits are left in best where their score beats the mark. gmm-mi's own starting points are far away: after a short
  * run their components still overlap, and which of them is best does not show. So each is fitted to the end in every fold, as there, and the one
- * with the best score counts. The score is NaN where pilots say that there is nothing to gain. */
-static int try_number(search *state, double mark, double *reached) {
+ * with the best score counts. The score is NaN where pilots say that there is nothing to gain. Where it is certain that the next number will be
+ * tried, whatever comes of this one, tasks that have no fold left to fit make its pilots. */
+static int try_number(search *state, double mark, bool next_is_certain, double *reached) {
     const fgm_options *options = state->settings->options;
     bool is_far = options->init >= FGM_INIT_RANDOM && state->n_components > 1;
+    int n_tasks = state->n_folds;
     *reached = NAN;
-    if (state->has_pilots) FGM_TRY(run(state, 2, fit_pilot));
+    if (state->has_pilots) FGM_TRY(take_pilots(state));
     if (state->has_pilots && pilots_lose(state)) return FGM_OK;
+    if (state->has_pilots && next_is_certain && !state->one_is_best) {
+        expect_pilots(state, state->n_components + 1);
+        n_tasks += 2;
+    }
     for (int attempt = 0; attempt < (is_far ? options->n_inits : 1); ++attempt) {
         state->attempt = is_far ? attempt : FGM_BEST_START;
-        FGM_TRY(run(state, state->n_folds, fold_task));
+        FGM_TRY(run(state, n_tasks, fold_task));
         double now = score(state);
         if (attempt > 0 && !(now > *reached)) continue;
         *reached = now;
@@ -262,7 +294,7 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
     for (int k = 1; k <= most && k <= *chosen + state->settings->options->patience; ++k) {
         state->n_components = k;
         state->one_is_best = *chosen == 1;
-        FGM_TRY(try_number(state, mark, &reached));
+        FGM_TRY(try_number(state, mark, k + 1 <= most && k + 1 <= *chosen + state->settings->options->patience, &reached));
         if (scores) scores[k - 1] = reached;
         if (reached > mark || k == 1) {
             mark = reached + least_gain(state);
@@ -287,7 +319,7 @@ static int fit_fixed(search *state, int n_components) {
     for (int k = state->settings->options->init == FGM_INIT_SPLIT ? 1 : n_components; k <= n_components; ++k) {
         state->n_components = k;
         state->samples = k < n_components ? rows_to_split_by(all, k) : all;
-        FGM_TRY(try_number(state, -INFINITY, &reached));
+        FGM_TRY(try_number(state, -INFINITY, false, &reached));
     }
     return FGM_OK;
 }
@@ -366,8 +398,8 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
         fgm_mixture_release(&state->latest[fold]);
         fgm_mixture_release(&state->best[fold]);
     }
-    fgm_mixture_release(&state->pilots[0]);
-    fgm_mixture_release(&state->pilots[1]);
+    release_pilots(&state->now);
+    release_pilots(&state->next);
     fgm_release(state->log_density);
     free(state);
     return status;
