@@ -344,12 +344,13 @@ static int choose_numbers(void *task_data, int64_t index, int is_caller) {
     if (!weights) return FGM_ERROR_MEMORY;
     int status = draw_all_weights(prepared, key, weights);
     for (int64_t i = 0; sample_weights && i < prepared->n; ++i) weights[i] *= sample_weights[i];
-    for (int rule = DRAWN; rule <= CAUTIOUS && status == FGM_OK; ++rule) {
-        int16_t *numbers = bootstrap->numbers + (index * 2 + rule) * n_classes;
-        for (int c = 0; c < n_classes; ++c) {
-            const fgm_trials *trials = &bootstrap->trials[c];
-            numbers[c] = (int16_t)(trials->n > 0 ? fgm_trials_choose(trials, weights + prepared->classes.first[c], rule == CAUTIOUS) : 0);
-        }
+    int16_t *drawn = bootstrap->numbers + (index * 2 + DRAWN) * n_classes, *cautious = bootstrap->numbers + (index * 2 + CAUTIOUS) * n_classes;
+    for (int c = 0; c < n_classes && status == FGM_OK; ++c) {
+        const fgm_trials *trials = &bootstrap->trials[c];
+        int numbers[2] = {0, 0};
+        if (trials->n > 0) fgm_trials_choose(trials, weights + prepared->classes.first[c], &numbers[0], &numbers[1]);
+        drawn[c] = (int16_t)numbers[0];
+        cautious[c] = (int16_t)numbers[1];
     }
     fgm_release(weights);
     return status == FGM_OK ? fgm_monitor_add(&monitor, LOOK_AT_ONCE) : status;

@@ -289,7 +289,7 @@ typedef struct fgm_trials {
 
 /* The number of components that these weights of the rows would have chosen. The cautious pay for a component what its fit costs in log-density at
  * half the rows. */
-int fgm_trials_choose(const fgm_trials *trials, const double *weights /* (n_rows) */, bool cautious);
+void fgm_trials_choose(const fgm_trials *trials, const double *weights /* (n_rows) */, int *chosen, int *cautious);
 
 /* The fit to all rows, and its curvature. */
 int fgm_trials_fit(fgm_trials *trials, int number, fgm_samples samples, const fgm_fit_settings *settings, fgm_monitor *monitor);

@@ -407,29 +407,45 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
 
 /* ---- the choice, again ---------------------------------------------------------------------------------------------------------- */
 
-static double trial_score(const fgm_trials *trials, int place, const double *weights) {
-    const double *values = trials->log_density[place];
-    double sums[4] = {0.0, 0.0, 0.0, 0.0}, totals[4] = {0.0, 0.0, 0.0, 0.0};
-    for (int64_t i = 0; i < trials->n_rows; ++i) {
-        if (weights[i] == 0.0) continue; /* its density may be 0 */
-        sums[i % 4] += weights[i] * values[i];
-        totals[i % 4] += weights[i];
+/* Sum of weights times values in four chains; a row without weight counts nothing, even where its density is 0. */
+static double weighted_sum(int64_t n, const double *weights, const double *values) {
+    double sums[4] = {0.0, 0.0, 0.0, 0.0};
+    int64_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (int chain = 0; chain < 4; ++chain) sums[chain] += weights[i + chain] == 0.0 ? 0.0 : weights[i + chain] * values[i + chain];
     }
-    return ((sums[0] + sums[1]) + (sums[2] + sums[3])) / ((totals[0] + totals[1]) + (totals[2] + totals[3])) - trials->penalty[place];
+    for (; i < n; ++i) sums[i % 4] += weights[i] == 0.0 ? 0.0 : weights[i] * values[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-int fgm_trials_choose(const fgm_trials *trials, const double *weights, bool cautious) {
+static double total_weight(int64_t n, const double *weights) {
+    double sums[4] = {0.0, 0.0, 0.0, 0.0};
+    for (int64_t i = 0; i < n; ++i) sums[i % 4] += weights[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
+/* The number that these scores choose where a component costs so much. */
+static int choose_by(const fgm_trials *trials, const double *scores, double price) {
     double mark = -INFINITY;
     int chosen = 1;
     for (int k = 1; k <= trials->n && k <= chosen + trials->patience; ++k) {
         if (!trials->log_density[k - 1]) continue;
-        double reached = trial_score(trials, k - 1, weights) - (cautious ? k * trials->price : 0.0);
+        double reached = scores[k - 1] - k * price;
         if (reached > mark || k == 1) {
             mark = reached + trials->least_gain;
             chosen = k;
         }
     }
     return chosen;
+}
+
+void fgm_trials_choose(const fgm_trials *trials, const double *weights, int *chosen, int *cautious) {
+    double scores[FGM_MAX_COMPONENTS], total = total_weight(trials->n_rows, weights);
+    for (int k = 0; k < trials->n; ++k) {
+        if (trials->log_density[k]) scores[k] = weighted_sum(trials->n_rows, weights, trials->log_density[k]) / total - trials->penalty[k];
+    }
+    *chosen = choose_by(trials, scores, 0.0);
+    *cautious = choose_by(trials, scores, trials->price);
 }
 
 int fgm_trials_fit(fgm_trials *trials, int number, fgm_samples samples, const fgm_fit_settings *settings, fgm_monitor *monitor) {
