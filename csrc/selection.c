@@ -26,6 +26,7 @@
 #define PILOT_ROWS 1000 /* of a fold, from which on it is enough for a pilot */
 #define FEWEST_ROWS_TO_SPLIT_BY 4096
 #define ROWS_OF_A_PARAMETER 40
+#define LEAST -1e300 /* log-density, of which multiples are finite */
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 /* Fits to fold 0 and to fold 1. */
@@ -407,14 +408,15 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
 
 /* ---- the choice, again ---------------------------------------------------------------------------------------------------------- */
 
-/* Sum of weights times values in four chains; a row without weight counts nothing, even where its density is 0. */
+/* Sum of weights times log-densities in four chains; a row without weight counts nothing, even where its density is 0. No branches, which nothing
+ * could foretell. */
 static double weighted_sum(int64_t n, const double *weights, const double *values) {
     double sums[4] = {0.0, 0.0, 0.0, 0.0};
     int64_t i = 0;
     for (; i + 4 <= n; i += 4) {
-        for (int chain = 0; chain < 4; ++chain) sums[chain] += weights[i + chain] == 0.0 ? 0.0 : weights[i + chain] * values[i + chain];
+        for (int chain = 0; chain < 4; ++chain) sums[chain] += weights[i + chain] * (values[i + chain] > LEAST ? values[i + chain] : LEAST);
     }
-    for (; i < n; ++i) sums[i % 4] += weights[i] == 0.0 ? 0.0 : weights[i] * values[i];
+    for (; i < n; ++i) sums[i % 4] += weights[i] * (values[i] > LEAST ? values[i] : LEAST);
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
