@@ -141,6 +141,17 @@ static void test_two_continuous_variables(void) {
     check_status(fgm_information(&data, &options, 7, &new), FGM_OK, "two columns as data");
     check(same_bits(&old.value, &new.value, 1) && same_bits(&old.standard_error, &new.standard_error, 1), "the same bits");
     check(new.n_classes == 1 && new.n_small_classes == 0 && isnan(new.smaller_entropy), "one class, no table");
+    double *together = numbers(2 * N); /* y from the last row to the first, x between */
+    for (int i = 0; i < N; ++i) {
+        together[2 * (N - 1 - i)] = t.y[i];
+        together[2 * i + 1] = t.x[i];
+    }
+    fgm_result apart = {.size = sizeof apart};
+    data.x = (fgm_variable){.values = together + 1, .d = 1, .stride = 2};
+    data.y = (fgm_variable){.values = together + 2 * (N - 1), .d = 1, .stride = -2};
+    check_status(fgm_information(&data, &options, 7, &apart), FGM_OK, "rows that are apart");
+    check(same_bits(&apart.value, &new.value, 1) && same_bits(&apart.standard_error, &new.standard_error, 1), "the same bits where rows are apart");
+    free(together);
 }
 
 /* ---- numbers by hand --------------------------------------------------------------------------------------------------------------- */

@@ -108,9 +108,9 @@ static void test_jobs() {
     fgm_data data{};
     data.size = sizeof data;
     data.n = 120;
-    data.x = {Z.data(), nullptr, 2, 0};
-    data.y = {x.data(), nullptr, 1, 0};
-    data.given = {y.data(), nullptr, 1, 0};
+    data.x = {Z.data(), nullptr, 2, 0, 0};
+    data.y = {x.data(), nullptr, 1, 0, 0};
+    data.given = {y.data(), nullptr, 1, 0, 0};
     data.sample_weight = weights.data();
     check(fgm_information(&data, &options, 1, &result) == FGM_OK, "fgm_information");
     const fastgmmmi::samples condition = y;
