@@ -424,6 +424,9 @@ cdef class Data:
             if values.shape[0] > 0 and values.shape[1] > 0:
                 variable.values = &values[0, 0]
                 variable.stride = values.strides[0] // <int64_t>sizeof(double)
+                if variable.stride * <int64_t>sizeof(double) != values.strides[0] or (variable.stride == 0 and values.shape[0] > 1) or (
+                        variable.d > 1 and values.strides[1] != <int64_t>sizeof(double)):
+                    raise ValueError("rows must be whole numbers apart, and the numbers of a row side by side")
         if labels is not None:
             self.data.n = labels.shape[0]
             variable.labels = &labels[0] if labels.shape[0] > 0 else NULL

@@ -418,7 +418,7 @@ def _numbers(label: str, array: NDArray[Any]) -> Floats:
         array = np.asarray(array, dtype=np.float64)
     if array.ndim == 2 and array.shape[1] > 1 and array.strides[1] != array.itemsize:
         array = np.ascontiguousarray(array)
-    is_usable = array.flags.aligned and all(stride % array.itemsize == 0 for stride in array.strides)
+    is_usable = array.flags.aligned and all(stride and stride % array.itemsize == 0 for stride in array.strides)
     return array if is_usable else array.copy()
 
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fastgmmmi as fg
-from fastgmmmi import inputs
+from fastgmmmi import _core, inputs
 
 QUICK = {"n_components": 1, "n_bootstrap": 0, "rng": 0, "threads": 1}
 
@@ -111,6 +111,26 @@ def test_numbers_of_a_row_side_by_side_are_not_copied(xy):
     assert np.shares_memory(right.values, wide[:, 2])
     assert not np.shares_memory(inputs.variable("x", wide[:, ::2]).values, wide)
     assert not np.shares_memory(inputs.column("X", 0, wide[:, 0], False).values, wide)  # to be read for many pairs
+
+
+def test_repeated_rows_are_copied(xy):
+    """Their distance is 0, which to the core means rows that touch: it would read beyond them."""
+    x, _ = xy
+    one, many = np.broadcast_to(1.0, len(x)), np.broadcast_to([1.0, 2.0], (len(x), 2))
+    for given_rows in (one, many, many.T[:, :2]):
+        read = inputs.variable("y", given_rows).values
+        assert 0 not in read.strides
+        assert np.array_equal(read.reshape(given_rows.shape), given_rows)
+    for y in (one, many):
+        with pytest.raises(fg.DegenerateDataError, match=r"^y .*constant"):
+            fg.mutual_information(x, y, n_bootstrap=0, rng=0)
+
+
+@pytest.mark.parametrize("rows", [np.broadcast_to([1.0, 2.0], (9, 2)), np.asfortranarray(np.ones((9, 2)))])
+def test_the_core_rejects_rows_that_it_cannot_read(rows):
+    y = np.arange(9.0)[:, None]
+    with pytest.raises(ValueError, match=r"^rows must be whole numbers apart"):
+        _core.information(0, ((rows, None, 0), (y, None, 0), (None, None, 0)), None, None, {}, 0, 1, None)
 
 
 def test_rows_of_several_numbers_may_be_apart(xy):
