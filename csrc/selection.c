@@ -420,12 +420,6 @@ static double weighted_sum(int64_t n, const double *weights, const double *value
     return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
-static double total_weight(int64_t n, const double *weights) {
-    double sums[4] = {0.0, 0.0, 0.0, 0.0};
-    for (int64_t i = 0; i < n; ++i) sums[i % 4] += weights[i];
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
-}
-
 /* The number that these scores choose where a component costs so much. */
 static int choose_by(const fgm_trials *trials, const double *scores, double price) {
     double mark = -INFINITY;
@@ -442,7 +436,7 @@ static int choose_by(const fgm_trials *trials, const double *scores, double pric
 }
 
 void fgm_trials_choose(const fgm_trials *trials, const double *weights, int *chosen, int *cautious) {
-    double scores[FGM_MAX_COMPONENTS], total = total_weight(trials->n_rows, weights);
+    double scores[FGM_MAX_COMPONENTS], total = fgm_training_of((fgm_samples){.n = trials->n_rows, .weights = weights}).total_weight;
     for (int k = 0; k < trials->n; ++k) {
         if (trials->log_density[k]) scores[k] = weighted_sum(trials->n_rows, weights, trials->log_density[k]) / total - trials->penalty[k];
     }
