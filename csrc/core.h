@@ -273,6 +273,10 @@ int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const f
 int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double worth, fgm_monitor *monitor,
                          fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
+/* The same from a mixture fitted to rows of the same kind; with its curvature few passes are needed. */
+int fgm_fit_nearby(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double worth,
+                   fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
+
 /* What a search for the number of components leaves, so that replicates can choose anew: see fgm_trials_choose. */
 typedef struct fgm_trials {
     int n;                /* numbers 1 .. n were tried; 0: there is no choice */
@@ -281,7 +285,7 @@ typedef struct fgm_trials {
     double *penalty; /* (n): what the criterion takes off the mean */
     double *worth; /* (n): objective below which a fit to all rows gives up on a ridge */
     fgm_mixture *fits; /* (n): where a fit to all rows starts, then that fit */
-    fgm_curvature *curvatures; /* (n): at it */
+    fgm_curvature *curvatures; /* (n): at it, or near it until that fit */
     double least_gain; /* of the score */
     double price; /* of a component, for the cautious */
     int patience;

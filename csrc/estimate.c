@@ -18,7 +18,8 @@
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
 #define STUDENT_COMPONENTS 20 /* Gaussians, below which they stand for Student's t too roughly */
 #define NOT_NORMAL 20.0       /* of chi-squared of two degrees of freedom: once in 22,000 normal columns */
-#define MAP_ROWS 2000 /* rows on which the map of the columns is chosen */
+#define MAP_ROWS 1000 /* on which the map of the columns is chosen, and half as many for each column */
+#define MAP_FOLDS 3   /* where these are but a sample */
 #define REPLICATE_TOL 0.05 /* standard errors */
 #define REPLICATE_WORK 1e7
 #define RESELECT_UP_TO 20000 /* samples: above, the number of components hardly adds to the error bar */
@@ -510,6 +511,9 @@ static bool looks_normal(const fgm_prepared *prepared) {
     return true;
 }
 
+/* More rows than these hardly change which map is best. */
+static int64_t map_rows(const fgm_data *data) { return MAP_ROWS + MAP_ROWS / 2 * ((int64_t)data->x.d + data->y.d); }
+
 /* A copy of the weights with a random sample of the rows: all others weigh nothing. */
 static void thin_out(const fgm_data *data, int64_t n_wanted, uint64_t seed, double *weights /* (n) */) {
     uint64_t key = fgm_stream(seed, FGM_STREAM_MAP, 0);
@@ -567,9 +571,11 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
     fgm_fault fault;
     double *weights = fgm_allocate((size_t)data->n);
     if (!weights) return FGM_ERROR_MEMORY;
-    thin_out(data, MAP_ROWS, seed, weights);
+    thin_out(data, map_rows(data), seed, weights);
     sample.sample_weight = weights;
-    int status = compare_maps(&fitted, &sample, options, seed, &fault);
+    fgm_options fewer = *options;
+    if (fewer.n_folds > MAP_FOLDS) fewer.n_folds = MAP_FOLDS;
+    int status = compare_maps(&fitted, &sample, &fewer, seed, &fault);
     *map = status == FGM_OK ? fitted.options.marginals : FGM_MARGINALS_STANDARDIZE;
     release_candidate(&fitted);
     fgm_release(weights);
@@ -580,7 +586,7 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
 static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
     bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
     if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
-    if (data->n <= MAP_ROWS) return compare_maps(fitted, data, options, seed, fault);
+    if (data->n <= map_rows(data)) return compare_maps(fitted, data, options, seed, fault);
     FGM_TRY(prepare_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
     bool is_fitted = looks_normal(&fitted->prepared);
     if (is_fitted) FGM_TRY(fit_classes(&fitted->fits));

@@ -5,8 +5,9 @@
  * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the
  * folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
- * Where rows are many, the search for a starting point and most of the way from there go to a pilot: a fit to one fold only, of which fits to
- * all rows but those of another fold are the continuation. So no fold is scored by a fit that has seen it, however it began.
+ * Where rows are many, the search for a starting point and the way from there go to a pilot: a fit to one fold only. From there it is a few passes,
+ * under the pilot's curvature, to a fit to half of the folds, and from that under its own to fits to all rows but those of one fold of the other
+ * half. So no fold is scored by a fit that has seen it, however it began.
  *
  * Which number another sample of the rows would have chosen can be told without a fit: the held-out log-densities of the rows count by other weights
  * (fgm_trials; Kishino, Miyata and Hasegawa 1990 compare phylogenies so).
@@ -33,9 +34,17 @@
 typedef struct pilots {
     int n_components; /* 0: none yet */
     fgm_mixture fits[2];
+    bool converged[2];
     double scores[2];  /* of all other rows */
     double trained[2]; /* objectives */
 } pilots;
+
+/* A fit to about half of the rows, with its curvature, which has no memory where it did not converge. */
+typedef struct half {
+    fgm_mixture fit;
+    fgm_curvature curvature;
+    double trained; /* objective */
+} half;
 
 typedef struct search {
     fgm_samples samples;
@@ -52,6 +61,7 @@ typedef struct search {
     bool has_pilots;
     pilots now, next;          /* of the number being tried, and of the one after it, where tasks have got ahead */
     double first_scores[2];    /* of the pilots with one component */
+    half halves[2];            /* that of fold 0 and that of fold 1 */
     fgm_trials *trials;        /* or NULL */
     double *log_density;       /* (n): of each row, where there are trials */
 } search;
@@ -77,6 +87,7 @@ static int fit_pilot(search *state, int fold, fgm_fitter *fitter, fgm_monitor *m
     FGM_TRY(fgm_mixture_allocate(fitted, state->next.n_components, state->samples.d));
     FGM_TRY(fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), FGM_BEST_START, previous,
                                worth_of(state, previous != NULL, state->now.trained[fold], training.total_weight), monitor, fitted, &outcome));
+    state->next.converged[fold] = outcome.converged;
     state->next.trained[fold] = outcome.objective;
     state->next.scores[fold] = 0.0;
     for (int part = 0; part < 2; ++part) {
@@ -86,6 +97,38 @@ static int fit_pilot(search *state, int fold, fgm_fitter *fitter, fgm_monitor *m
         state->next.scores[fold] += mean * weight;
     }
     return FGM_OK;
+}
+
+/* Folds 1 .. n/2 are the half of fold 1, the others that of fold 0. */
+static int half_of(const search *state, int fold) { return fold > 0 && fold <= state->n_folds / 2 ? 1 : 0; }
+
+static fgm_training half_rows(const search *state, int half) {
+    int64_t first = fgm_fold_start(state->samples, 1, state->n_folds), last = fgm_fold_start(state->samples, 1 + state->n_folds / 2, state->n_folds);
+    return half == 1 ? fgm_training_of(fgm_rows(state->samples, first, last)) : fgm_training_without(state->samples, first, last);
+}
+
+static void release_half(half *some) {
+    fgm_mixture_release(&some->fit);
+    fgm_curvature_release(&some->curvature);
+}
+
+/* Trains on one half, from the pilot of a fold in it on. */
+static int fit_half(search *state, int index, fgm_fitter *fitter, fgm_monitor *monitor) {
+    half *fitted = &state->halves[index];
+    const fgm_mixture *pilot = &state->now.fits[index];
+    fgm_training piloted = fgm_training_of(fold_rows(state, index)), training = half_rows(state, index);
+    double worth = worth_of(state, state->n_components > 1, fitted->trained, training.total_weight);
+    fgm_curvature curvature = {0};
+    fgm_fit_outcome outcome;
+    release_half(fitted);
+    FGM_TRY(fgm_mixture_allocate(&fitted->fit, state->n_components, state->samples.d));
+    fgm_mixture_copy(&fitted->fit, pilot);
+    if (state->now.converged[index]) FGM_TRY(fgm_find_curvature(fitter, &piloted, pilot, monitor, &curvature));
+    int status = fgm_fit_nearby(fitter, &training, state->settings, &curvature, worth, monitor, &fitted->fit, &outcome);
+    fgm_curvature_release(&curvature);
+    FGM_TRY(status);
+    fitted->trained = outcome.objective;
+    return outcome.converged ? fgm_find_curvature(fitter, &training, &fitted->fit, monitor, &fitted->curvature) : FGM_OK;
 }
 
 /* One Gaussian describes the other rows better than the pilots do: fits to more rows would hardly gain what those fits cost. */
@@ -106,8 +149,9 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status;
     if (state->has_pilots && previous) {
-        fgm_mixture_copy(&fitted, &state->now.fits[fold == 0]);
-        status = fgm_fit_from_mixture(fitter, &training, state->settings, worth, monitor, &fitted, &outcome);
+        const half *other = &state->halves[1 - half_of(state, fold)];
+        fgm_mixture_copy(&fitted, &other->fit);
+        status = fgm_fit_nearby(fitter, &training, state->settings, &other->curvature, worth, monitor, &fitted, &outcome);
     } else {
         status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)fold), state->attempt,
                                     previous, worth, monitor, &fitted, &outcome);
@@ -126,24 +170,34 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     return status;
 }
 
-/* The folds come first, which take longer, then the pilots. */
-static int fit_task(search *state, int64_t index, bool is_pilot, int is_caller) {
+typedef int fit_step(search *state, int index, fgm_fitter *fitter, fgm_monitor *monitor);
+
+static int fit_task(search *state, fit_step *step, int64_t index, int n_components, int is_caller) {
     volatile int64_t nothing_done = 0;
     fgm_monitor own = fgm_monitor_start(state->settings->options, &nothing_done, state->settings->options->n_bootstrap, is_caller);
     fgm_monitor *monitor = state->monitor ? state->monitor : &own;
     fgm_fitter *fitter;
-    FGM_TRY(fgm_fitter_create(&fitter, is_pilot ? state->next.n_components : state->n_components, state->samples.d));
-    int status = is_pilot ? fit_pilot(state, (int)index, fitter, monitor) : fit_fold(state, (int)index, fitter, monitor);
+    FGM_TRY(fgm_fitter_create(&fitter, n_components, state->samples.d));
+    int status = step(state, (int)index, fitter, monitor);
     fgm_fitter_destroy(fitter);
     return status;
 }
 
-static int pilot_task(void *task_data, int64_t index, int is_caller) { return fit_task(task_data, index, true, is_caller); }
+static int pilot_task(void *task_data, int64_t index, int is_caller) {
+    search *state = task_data;
+    return fit_task(state, fit_pilot, index, state->next.n_components, is_caller);
+}
 
+static int half_task(void *task_data, int64_t index, int is_caller) {
+    search *state = task_data;
+    return fit_task(state, fit_half, index, state->n_components, is_caller);
+}
+
+/* The folds, then pilots of the next number. */
 static int fold_task(void *task_data, int64_t index, int is_caller) {
     search *state = task_data;
-    bool is_pilot = index >= state->n_folds;
-    return fit_task(state, is_pilot ? index - state->n_folds : index, is_pilot, is_caller);
+    if (index >= state->n_folds) return pilot_task(task_data, index - state->n_folds, is_caller);
+    return fit_task(state, fit_fold, index, state->n_components, is_caller);
 }
 
 static int run(search *state, int n_tasks, fgm_task task) {
@@ -236,6 +290,10 @@ static int record_trial(search *state) {
     fgm_mixture_release(&trials->fits[place]);
     FGM_TRY(fgm_mixture_allocate(&trials->fits[place], state->n_components, state->samples.d));
     fgm_mixture_copy(&trials->fits[place], start);
+    half *near = &state->halves[1 - half_of(state, (int)(start - state->latest))]; /* whose fits the folds are done with */
+    fgm_curvature_release(&trials->curvatures[place]);
+    trials->curvatures[place] = near->curvature;
+    near->curvature = (fgm_curvature){0};
     return FGM_OK;
 }
 
@@ -273,6 +331,7 @@ static int try_number(search *state, double mark, bool next_is_certain, double *
     *reached = NAN;
     if (state->has_pilots) FGM_TRY(take_pilots(state));
     if (state->has_pilots && pilots_lose(state)) return FGM_OK;
+    if (state->has_pilots) FGM_TRY(run(state, 2, half_task));
     if (state->has_pilots && next_is_certain && !state->one_is_best) {
         expect_pilots(state, state->n_components + 1);
         n_tasks += 2;
@@ -401,6 +460,7 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
     }
     release_pilots(&state->now);
     release_pilots(&state->next);
+    for (int i = 0; i < 2; ++i) release_half(&state->halves[i]);
     fgm_release(state->log_density);
     free(state);
     return status;
@@ -449,8 +509,11 @@ int fgm_trials_fit(fgm_trials *trials, int number, fgm_samples samples, const fg
     fgm_fitter *fitter;
     fgm_fit_outcome outcome;
     fgm_mixture *mixture = &trials->fits[number - 1];
-    FGM_TRY(fgm_fitter_create(&fitter, number, samples.d));
-    int status = fgm_fit_from_mixture(fitter, &training, settings, trials->worth[number - 1], monitor, mixture, &outcome);
+    fgm_curvature near = trials->curvatures[number - 1];
+    trials->curvatures[number - 1] = (fgm_curvature){0};
+    int status = fgm_fitter_create(&fitter, number, samples.d);
+    if (status == FGM_OK) status = fgm_fit_nearby(fitter, &training, settings, &near, trials->worth[number - 1], monitor, mixture, &outcome);
+    fgm_curvature_release(&near);
     if (status == FGM_OK) status = fgm_find_curvature(fitter, &training, mixture, monitor, &trials->curvatures[number - 1]);
     fgm_fitter_destroy(fitter);
     return status;

@@ -22,6 +22,7 @@
 #define SHORT_ROWS 2048  /* rows of a short run */
 #define SHORT_PASSES 15
 #define LLOYD_ITERATIONS 12
+#define NEARBY_PASSES 30   /* by a curvature from elsewhere, before a fit goes on without */
 #define SPLIT_DISTANCE 0.7 /* of the means from their middle, in standard deviations */
 
 /* Rows that a start is made from, and memory for it. */
@@ -392,6 +393,16 @@ int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const
     FGM_TRY(fgm_maximise(fitter, training, settings, settings->selection_tol, worth, settings->selection_passes, monitor, mixture, outcome));
     if (mixture->n_components > 1) round_mixture(mixture);
     return FGM_OK;
+}
+
+int fgm_fit_nearby(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double worth,
+                   fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    if (curvature->memory) {
+        FGM_TRY(fgm_em(fitter, training, settings, curvature, settings->selection_tol, NEARBY_PASSES, monitor, mixture, outcome));
+        round_mixture(mixture);
+        if (outcome->converged) return FGM_OK;
+    }
+    return fgm_fit_from_mixture(fitter, training, settings, worth, monitor, mixture, outcome);
 }
 
 int fgm_fit_from_start(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt,
