@@ -139,7 +139,7 @@ CASES = [
     *(weinman(a) for a in (0.3, 2)),
 ]
 
-# What only coverage.py measures.
+# What only calibration.py measures.
 MORE = [
     Case("ring of 8", 1.133658, RING.sample, "mixture"),
     Case("mixture 3+2", 0.628122, MIXTURE_3_2.sample, "mixture"),

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -30,6 +31,12 @@ programs, report, peers = load("programs"), load("report"), load("peers")  # whi
 runs, instructions, speed = load("runs"), load("instructions"), load("speed")
 hotspots, large = load("hotspots"), load("large")
 MIXTURES = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "ring of 8": cases.RING}
+
+
+def test_no_benchmark_stands_in_for_a_package_that_another_one_needs():
+    # A script's folder comes first where Python looks for modules: coverage.py there was what Numba took for coverage.
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import matplotlib.figure, numba, numpy, scipy.stats, tqdm"
+    subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
 
 
 @pytest.mark.parametrize("a", [0.3, 0.5, 2])

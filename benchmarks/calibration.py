@@ -1,6 +1,6 @@
-"""How often intervals hold the truth, and errors in units of those quoted: `python benchmarks/coverage.py`.
+"""How often intervals hold the truth, and errors in units of those quoted: `python benchmarks/calibration.py`.
 
-Writes benchmarks/results/coverage.md and coverage.png. Finished runs are kept in benchmarks/results/coverage.jsonl;
+Writes benchmarks/results/calibration.md and calibration.png. Finished runs are kept in benchmarks/results/calibration.jsonl;
 small data sets come first, and Ctrl-C prints what there is; the same command goes on from there. `--table-only` runs
 nothing.
 """
@@ -179,7 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = cells(options.cases, options.sizes)
     keys = [(name, n, seed) for name, n in sorted(chosen, key=lambda cell: cell[1]) for seed in range(options.seeds)]
-    records = runs.collect("coverage", run, keys, options.processes)
+    records = runs.collect("calibration", run, keys, options.processes)
     groups = runs.grouped(records)
     found = {cell: calibration(cases.named(cell[0]).truth, groups[cell]) for cell in chosen if cell in groups}
     if not found:
@@ -194,7 +194,7 @@ def main() -> None:
         f"{pooled_table(list(found.values()))}\n\n{peers.published_table()}"
     )
     complete = options.seeds >= SEEDS and len(found) == len(cells(NAMES, [*SIZES, MANY])) and len(records) == len(keys)
-    report.publish("coverage", text, options.record or complete, picture(found))
+    report.publish("calibration", text, options.record or complete, picture(found))
 
 
 if __name__ == "__main__":
