@@ -1,8 +1,7 @@
 """How often intervals hold the truth, and errors in units of those quoted: `python benchmarks/calibration.py`.
 
-Writes benchmarks/results/calibration.md and calibration.png. Finished runs are kept in benchmarks/results/calibration.jsonl;
-small data sets come first, and Ctrl-C prints what there is; the same command goes on from there. `--table-only` runs
-nothing.
+Writes benchmarks/results/calibration.md and calibration.png. Finished runs are kept in calibration.jsonl there; small
+data sets come first, and Ctrl-C prints what there is; the same command goes on from there. `--table-only` runs nothing.
 """
 
 import argparse

@@ -580,6 +580,7 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
     if (state->outcome->n_iter == max_iter) return FGM_OK;
     state->outcome->converged = false;
     FGM_TRY(try_current(fitter, state, &accepted));
+    if (!accepted) return FGM_OK; /* the point that it was at: no number is its likelihood */
     for (; state->outcome->n_iter < max_iter && left_to_spend > 0.0 && !fitter->at_floor; left_to_spend -= 1.0) {
         double left = expected;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);

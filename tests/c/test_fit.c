@@ -158,6 +158,22 @@ static void test_newton_ends_at_the_maximum(void) {
     put_away(&p);
 }
 
+/* A sample that is no number is kept out by what prepares the data; where it came in, Newton's method would have no point to start from. */
+static void test_no_number_ends_a_fit(void) {
+    problem p;
+    pose(&p, options_of(3), NULL);
+    fgm_mixture from = start(&p, 3, 0);
+    double *columns = (double *)p.prepared.samples.columns, kept = columns[5];
+    columns[5] = NAN;
+    fgm_fit_outcome outcome;
+    int status = fgm_maximise(p.fitter, &p.training, &p.prepared.settings, 1e-9, -INFINITY, 100, &p.monitor, &from, &outcome);
+    check(status == FGM_OK && !outcome.converged && isnan(outcome.objective), "status %d, converged %d, at %g", status, outcome.converged,
+          outcome.objective);
+    columns[5] = kept;
+    fgm_mixture_release(&from);
+    put_away(&p);
+}
+
 /* Near a maximum one Newton step squares the distance: what is left to gain falls by far more than any linear method would bring. */
 static void test_newton_step(void) {
     problem p;
@@ -520,6 +536,7 @@ int main(void) {
     test_tolerance();
     test_newton_ends_at_the_maximum();
     test_newton_step();
+    test_no_number_ends_a_fit();
     test_single_component();
     test_rounded_data();
     test_sorting();
