@@ -23,10 +23,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="csrc/Makefile a
 
 
 def need(*programs):
-    """Skip, saying why, where a compiler or a tool is absent."""
+    """Skip, saying why, where a compiler or a tool is absent, or only its launcher is there (of rustup)."""
     for program in programs:
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
+        if attempt(program, "--version").returncode != 0:
+            pytest.skip(f"{program} is installed, but does not run")
 
 
 def attempt(*command, cwd=None, **environment):
