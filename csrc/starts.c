@@ -397,8 +397,9 @@ int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const
 
 int fgm_fit_nearby(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double worth,
                    fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
+    int passes = settings->selection_passes < NEARBY_PASSES ? settings->selection_passes : NEARBY_PASSES;
     if (curvature->memory) {
-        FGM_TRY(fgm_em(fitter, training, settings, curvature, settings->selection_tol, NEARBY_PASSES, monitor, mixture, outcome));
+        FGM_TRY(fgm_em(fitter, training, settings, curvature, settings->selection_tol, passes, monitor, mixture, outcome));
         round_mixture(mixture);
         if (outcome->converged) return FGM_OK;
     }
