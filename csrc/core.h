@@ -82,6 +82,9 @@ void fgm_mixture_covariance(const fgm_mixture *mixture, int component, double *c
 int fgm_mixture_take_columns(const fgm_mixture *mixture, int component, const int32_t *columns, int n_columns, double *mean /* (n_columns) */,
                              double *factor /* (n_columns(n_columns+1)/2) */);
 
+/* Rows first .. first + n - 1 of the mixture's random sample of that key. */
+void fgm_mixture_draw(const fgm_mixture *mixture, uint64_t key, int64_t first, int64_t n, double *X /* (n, d) */);
+
 /* Lower Cholesky factor, packed by rows, of a symmetric matrix packed by rows; in place. False where it is not positive definite. */
 bool fgm_cholesky(double *packed, int d);
 
@@ -519,6 +522,10 @@ int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_sampl
 /* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where score is not NULL, a proper score of the log ratio
  * by which maps of the columns can be compared. */
 int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *score);
+
+/* Information that nearest neighbours find in the data beyond what they find in samples of the mixture, and its standard deviation; 0 where it is not
+ * beyond its noise, or nothing is to be looked for. See shortfall.c. */
+int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uint64_t seed, double *shortfall, double *error);
 
 /* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */
 int fgm_find_delta(const fgm_prepared *prepared, const fgm_model *model, double n_effective, double *variance, double *bias);

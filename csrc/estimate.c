@@ -121,6 +121,13 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
+/* What the mixture misses belongs to the value; and as it may still miss as much, to the error. */
+static void add_shortfall(fgm_result *result) {
+    double error = result->standard_error;
+    result->value += result->shortfall;
+    result->standard_error = sqrt(error * error + result->shortfall * result->shortfall + result->shortfall_error * result->shortfall_error);
+}
+
 int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result) {
     int64_t n = 0;
     double sum = 0.0, centre = 0.0, square = 0.0;
@@ -137,6 +144,7 @@ int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstr
     result->n_failed = (int32_t)(n_bootstrap - n);
     result->value = n_bootstrap == 0 ? result->plug_in : result->is_corrected ? result->corrected : 2.0 * result->plug_in - centre / (double)n;
     result->standard_error = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
+    add_shortfall(result);
     return FGM_OK;
 }
 
@@ -320,6 +328,7 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
     FGM_TRY(fgm_find_moments(&fits->model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
     result->acceleration = moments.acceleration;
     result->smaller_entropy = result->corrected = result->standard_error = NAN;
+    result->shortfall = result->shortfall_error = 0.0;
     result->degrees_of_freedom = prepared->student.freedom > 0.0 ? prepared->student.freedom : NAN;
     result->is_corrected = 0;
     result->marginals = options->marginals == FGM_MARGINALS_AUTO ? FGM_MARGINALS_STANDARDIZE : options->marginals;
@@ -337,6 +346,9 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
         double tol = integration_tol(options, prepared->d, moments.deviation, prepared->n);
         FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, tol, FGM_MAX_WORK, seed, &result->plug_in, &result->integration_error));
         result->plug_in += log_volume(prepared);
+    }
+    if (options->integral == FGM_INTEGRAL_MODEL) {
+        FGM_TRY(fgm_find_shortfall(prepared, &fits->model, seed, &result->shortfall, &result->shortfall_error));
     }
     return correct(fits, &moments, result);
 }
@@ -612,6 +624,7 @@ static int estimate(candidate *fitted, uint64_t seed, fgm_result *result) {
     if (status == FGM_OK && fitted->options.error == FGM_ERROR_BY_DELTA) {
         result->value = result->corrected;
         result->n_failed = 0;
+        add_shortfall(result);
     } else if (status == FGM_OK) {
         status = fgm_finish(complete.bootstrap, complete.centres, n_bootstrap, result);
     }

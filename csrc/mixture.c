@@ -255,24 +255,28 @@ int fgm_responsibilities(int32_t n_components, int32_t d, const double *weights,
     return status;
 }
 
-int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, uint64_t seed, int64_t n,
-               double *X) {
-    fgm_mixture mixture;
-    FGM_TRY(fgm_mixture_from_parameters(&mixture, n_components, d, weights, means, covariances));
-    uint64_t key = fgm_stream(seed, FGM_STREAM_SAMPLE, 0);
+void fgm_mixture_draw(const fgm_mixture *mixture, uint64_t key, int64_t first, int64_t n, double *X) {
+    int d = mixture->d;
     for (int64_t i = 0; i < n; ++i) {
-        uint64_t counter = (uint64_t)i * (uint64_t)(d + 1);
+        uint64_t counter = (uint64_t)(first + i) * (uint64_t)(d + 1);
         double uniform = fgm_random_uniform(key, counter), normal[FGM_MAX_DIMENSION];
         int k = 0;
-        while (k + 1 < n_components && (uniform -= mixture.weights[k]) > 0.0) ++k;
+        while (k + 1 < mixture->n_components && (uniform -= mixture->weights[k]) > 0.0) ++k;
         for (int j = 0; j < d; ++j) normal[j] = fgm_random_normal(key, counter + 1 + (uint64_t)j);
-        const double *factor = mixture.factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
+        const double *factor = mixture->factors + (size_t)k * (size_t)FGM_TRIANGLE(d);
         for (int j = 0; j < d; ++j) {
-            double value = mixture.means[k * d + j];
+            double value = mixture->means[k * d + j];
             for (int m = 0; m <= j; ++m) value += factor[FGM_TRIANGLE(j) + m] * normal[m];
             X[i * d + j] = value;
         }
     }
+}
+
+int fgm_sample(int32_t n_components, int32_t d, const double *weights, const double *means, const double *covariances, uint64_t seed, int64_t n,
+               double *X) {
+    fgm_mixture mixture;
+    FGM_TRY(fgm_mixture_from_parameters(&mixture, n_components, d, weights, means, covariances));
+    fgm_mixture_draw(&mixture, fgm_stream(seed, FGM_STREAM_SAMPLE, 0), 0, n, X);
     fgm_mixture_release(&mixture);
     return FGM_OK;
 }

@@ -15,7 +15,8 @@ typedef enum fgm_purpose {
     FGM_STREAM_INTEGRAL = 4,
     FGM_STREAM_SAMPLE = 5,
     FGM_STREAM_CLASS = 6,
-    FGM_STREAM_MAP = 7
+    FGM_STREAM_MAP = 7,
+    FGM_STREAM_SHORTFALL = 8
 } fgm_purpose;
 
 static inline uint64_t fgm_mix(uint64_t z) {

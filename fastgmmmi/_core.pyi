@@ -32,6 +32,8 @@ class _Information(_Fit):  # of all classes, one after the other; scores (n_clas
     smaller_entropy: float | None
     corrected: float
     degrees_of_freedom: float  # NaN where columns are not scores of Student's t
+    shortfall: float
+    shortfall_error: float
     marginals: int
     integral: int
     error: int
@@ -97,7 +99,14 @@ def pointwise(
     means: _Floats,
     covariances: _Floats,
 ) -> _Floats: ...
-def finish(bootstrap: _Floats, centres: _Floats, plug_in: float, corrected: float) -> tuple[float, float, int]: ...
+def finish(
+    bootstrap: _Floats,
+    centres: _Floats,
+    plug_in: float,
+    corrected: float,
+    shortfall: float,
+    shortfall_error: float,
+) -> tuple[float, float, int]: ...
 def fit(X: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll) -> _Fit: ...
 def log_density(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...
 def responsibilities(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...

@@ -473,6 +473,8 @@ def information(int quantity, variables, const double[::1] sample_weight, const 
         "plug_in": result.plug_in,
         "corrected": result.corrected,
         "degrees_of_freedom": result.degrees_of_freedom,
+        "shortfall": result.shortfall,
+        "shortfall_error": result.shortfall_error,
         "marginals": result.marginals,
         "integral": call.options.integral,
         "error": call.options.error,
@@ -536,11 +538,13 @@ def pointwise(int quantity, variables, int32_t[:, ::1] class_labels, double[::1]
     return out
 
 
-def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double corrected):
+def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double corrected, double shortfall, double shortfall_error):
     cdef fgm_result result
     result.plug_in = plug_in
     result.corrected = corrected
     result.is_corrected = corrected == corrected
+    result.shortfall = shortfall
+    result.shortfall_error = shortfall_error
     check(fgm_finish(address(bootstrap), address(centres), bootstrap.shape[0], &result))
     return result.value, result.standard_error, result.n_failed
 

@@ -163,7 +163,8 @@ def mutual_information(
     -----
     UserWarning
         If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If classes have
-        few samples. If the estimate grows with every component, so that y looks like a function of x.
+        few samples. If the estimate grows with every component, so that y looks like a function of x. If nearest
+        neighbours find information that the mixture misses (`MIResult.shortfall`).
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -538,6 +539,12 @@ def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
         message = (
             f"{few} of {len(found['class_components'])} have fewer than {2 * (found['means'].shape[1] + 2)} samples; "
             "each takes one Gaussian whose covariance leans on that within all classes"
+        )
+        findings.append((message, UserWarning))
+    if found["shortfall"]:
+        message = (
+            f"nearest neighbours find {found['shortfall']:.2g} nats that the mixture misses; they are part of the "
+            "value, and, since as much may be missing still, of its standard error"
         )
         findings.append((message, UserWarning))
     if found["diverging"]:

@@ -76,6 +76,10 @@ class MIResult:
         Estimated error of the integral behind `plug_in`, in `units`.
     bootstrap_distribution : ndarray, (n_bootstrap,)
         Estimate of each replicate, as it is, in `units`; NaN where a replicate could not be fitted.
+    shortfall : float
+        Information that nearest neighbours find in the data but not in samples of the mixture, in `units`; 0 where it
+        does not stand out of its noise, or was not looked for. It is part of `value`, and, since as much may be missing
+        still, of `standard_error`: the root of the sum of squares of the bootstrap's, of `shortfall` and of its error.
     n_samples, n_dropped : int
         Rows used, and rows left out because they hold NaN; of both samples for a divergence.
     n_components : int
@@ -134,6 +138,7 @@ class MIResult:
     plug_in: float
     integration_error: float
     bootstrap_distribution: Floats
+    shortfall: float
     n_samples: int
     n_dropped: int
     n_components: int
@@ -150,6 +155,7 @@ class MIResult:
     seed: int
     quantity: str
     _acceleration: float
+    _shortfall_error: float
     _smaller_entropy: float | None
     _sides: tuple[Side, ...]
     _classes: Classes
@@ -189,6 +195,8 @@ class MIResult:
         `value` first. "bca" (Efron 1987) then takes their quantiles; z0 is the median bias that is left, and the
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
         of components (`reselected`), "bca" lies half-way to the "normal" interval. Replicates that failed are left out.
+        A `shortfall` is added to what comes from replicates, and each half of the interval and the quantile of a normal
+        distribution with the shortfall and its error as its deviation are added in squares.
         Quantiles are those that a further replicate would fall below with the probability asked for: the k-th of B
         ordered replicates stands for ``k / (B + 1)``.
 
@@ -216,13 +224,15 @@ class MIResult:
         normal = NormalDist()
         tails = (1 - level) / 2, (1 + level) / 2
         error = math.nan if self.standard_error is None else self.standard_error
+        missing = math.hypot(self.shortfall, self._shortfall_error)
+        error = math.sqrt(max(error**2 - missing**2, 0.0))
         if method == "normal":
             low, high = (self.value + normal.inv_cdf(p) * error for p in tails)
         elif method == "percentile":
-            low, high = _quantiles(replicates, tails)
+            low, high = self.shortfall + _quantiles(replicates, tails)
         elif method == "basic":
             middle = self.plug_in if self.integral == "model" else (self.value + replicates.mean()) / 2
-            high, low = 2 * middle - _quantiles(replicates, tails)
+            high, low = self.shortfall + 2 * middle - _quantiles(replicates, tails)
         else:
             mean = replicates.mean()
             below = np.count_nonzero(replicates < mean) + np.count_nonzero(replicates == mean) / 2
@@ -233,7 +243,8 @@ class MIResult:
             if self.reselected:
                 low = (low + self.value + normal.inv_cdf(tails[0]) * error) / 2
                 high = (high + self.value + normal.inv_cdf(tails[1]) * error) / 2
-        return float(low), float(high)
+        further = math.hypot((high - low) / 2, normal.inv_cdf(tails[1]) * missing) - (high - low) / 2
+        return float(low - further), float(high + further)
 
     @property
     def normalized(self) -> float | None:
@@ -389,6 +400,7 @@ class MIResult:
             "plug_in": self.plug_in,
             "integration_error": self.integration_error,
             "bootstrap_distribution": [_finite(replicate) for replicate in replicates],
+            "shortfall": self.shortfall,
             "n_samples": self.n_samples,
             "n_dropped": self.n_dropped,
             "n_components": self.n_components,
@@ -587,6 +599,7 @@ _SAVED_NUMBERS = (
     "standard_error",
     "plug_in",
     "integration_error",
+    "shortfall",
     "n_samples",
     "n_dropped",
     "n_components",
@@ -601,6 +614,7 @@ _SAVED_NUMBERS = (
     "seed",
     "quantity",
     "_acceleration",
+    "_shortfall_error",
     "_smaller_entropy",
 )
 
@@ -620,6 +634,7 @@ def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, wa
         plug_in=found["plug_in"] * unit,
         integration_error=found["integration_error"] * unit,
         bootstrap_distribution=bootstrap,
+        shortfall=found["shortfall"] * unit,
         n_samples=data.n,
         n_dropped=data.n_dropped,
         n_components=found["n_components"],
@@ -636,6 +651,7 @@ def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, wa
         seed=seed,
         quantity=data.quantity,
         _acceleration=found["acceleration"],
+        _shortfall_error=found["shortfall_error"] * unit,
         _smaller_entropy=found["smaller_entropy"],
         _sides=sides,
         _classes=classes,

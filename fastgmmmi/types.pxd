@@ -79,6 +79,7 @@ cdef extern from "fastgmmmi.h" nogil:
         int32_t *class_components
         double corrected
         double degrees_of_freedom
+        double shortfall, shortfall_error
 
     ctypedef struct fgm_variable:
         const double *values

@@ -77,7 +77,7 @@ def test_ranges_give_the_bits_of_the_whole(options):
         ]
         bootstrap, centres = (np.concatenate(column) for column in zip(*parts, strict=True))
         assert bootstrap.tobytes() == whole["bootstrap"].tobytes()
-        assert _core.finish(bootstrap, centres, whole["plug_in"], whole["corrected"])[:2] == (
+        assert _core.finish(bootstrap, centres, whole["plug_in"], whole["corrected"], 0.0, 0.0)[:2] == (
             whole["value"],
             whole["standard_error"],
         )

@@ -201,7 +201,9 @@ def test_replicates_that_fail_are_counted(xy, core_finds):
     def fail_three(found):
         found["bootstrap"][:3] = np.nan
         replicates = found["bootstrap"]
-        value, standard_error, n_failed = _core.finish(replicates, replicates, found["plug_in"], found["corrected"])
+        value, standard_error, n_failed = _core.finish(
+            replicates, replicates, found["plug_in"], found["corrected"], 0, 0
+        )
         return {**found, "value": value, "standard_error": standard_error, "n_failed": n_failed}
 
     core_finds(fail_three)

@@ -133,6 +133,7 @@ def test_the_core_rejects_rows_that_it_cannot_read(rows):
         _core.information(0, ((rows, None, 0), (y, None, 0), (None, None, 0)), None, None, {}, 0, 1, None)
 
 
+@pytest.mark.filterwarnings("ignore:nearest neighbours")  # y is a function of x
 def test_rows_of_several_numbers_may_be_apart(xy):
     wide = np.column_stack([*xy, xy[0] ** 2, xy[1] ** 2])
     options = {"n_components": 2, "n_bootstrap": 3, "rng": 0}

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from scipy.special import digamma, logsumexp, ndtri
 
 from fastgmmmi import _core
 
@@ -41,7 +41,7 @@ def tiers():
 
 # ---- random numbers: SplitMix64 with a key for each purpose, csrc/random.h -------------------------------------------
 
-FOLDS, STARTS, BOOTSTRAP, INTEGRAL, SAMPLE = 1, 2, 3, 4, 5
+FOLDS, STARTS, BOOTSTRAP, INTEGRAL, SAMPLE, SHORTFALL = 1, 2, 3, 4, 5, 8
 _MASK = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -92,9 +92,13 @@ def bootstrap_weights(seed, replicate, n):
 
 
 def sample(weights, means, covariances, seed, n):
+    return draw(weights, means, covariances, stream(seed, SAMPLE, 0), n)
+
+
+def draw(weights, means, covariances, key, n):
     """Draw component and normal deviates of a row from d + 1 numbers in a row of the stream."""
     d = means.shape[1]
-    numbers = uniforms(stream(seed, SAMPLE, 0), n * (d + 1)).reshape(n, d + 1)
+    numbers = uniforms(key, n * (d + 1)).reshape(n, d + 1)
     component = np.minimum(np.searchsorted(np.cumsum(weights), numbers[:, 0]), len(weights) - 1)
     factors = np.linalg.cholesky(covariances)
     return means[component] + np.einsum("nij,nj->ni", factors[component], ndtri(numbers[:, 1:]))
@@ -165,6 +169,52 @@ def em_step(weights, means, covariances, X, sample_weight):
     moments = [mean_and_covariance(X, share) for share in shares.T]
     new_covariances = [covariance + prior / count for (_, covariance), count in zip(moments, counts, strict=True)]
     return counts / counts.sum(), np.array([mean for mean, _ in moments]), np.array(new_covariances)
+
+
+def gradient(weights, means, covariances, X):
+    """Of the log-density, (n, d)."""
+    shares = responsibilities(weights, means, covariances, X)
+    parts = [
+        share[:, None] * np.linalg.solve(covariance, (mean - X).T).T
+        for share, mean, covariance in zip(shares.T, means, covariances, strict=True)
+    ]
+    return np.sum(parts, axis=0)
+
+
+def neighbour_information(x, y):
+    """Kraskov, Stögbauer and Grassberger's second estimate, of one neighbour; distances in single precision."""
+    n = len(x)
+    apart = [np.abs(part[:, None] - part).max(axis=2) for part in (x.astype(np.float32), y.astype(np.float32))]
+    for distances in apart:
+        np.fill_diagonal(distances, np.inf)
+    nearest = np.maximum(*apart).argmin(axis=1)
+    within = [(distances <= distances[range(n), nearest][:, None]).sum(axis=1) for distances in apart]
+    return digamma(1) - 1 + digamma(n) - (digamma(within[0]) + digamma(within[1])).mean()
+
+
+def shortfall(weights, means, covariances, x, y, seed, n_samples=8):
+    """Information between neighbours beyond that in samples of the mixture, of at most 1,024 rows."""
+    Z = np.hstack([x, y])
+    sides = [list(range(x.shape[1])), list(range(x.shape[1], Z.shape[1]))]
+    whole = gradient(weights, means, covariances, Z)
+    steepness = []
+    for side in sides:
+        slope = whole[:, side] - gradient(weights, means[:, side], covariances[:, side][:, :, side], Z[:, side])
+        steepness.append(np.linalg.eigh(slope.T @ slope))
+    least = 1e-3 * max(values.max() for values, _ in steepness) + 1e-12
+    roots = [vectors * np.maximum(values, least) ** 0.25 @ vectors.T for values, vectors in steepness]
+    order = column_order(Z, seed)
+    inside = means[:, order], covariances[:, order][:, :, order]
+
+    def information(rows):
+        return neighbour_information(*(rows[:, side] @ root for side, root in zip(sides, roots, strict=True)))
+
+    found = []
+    for index in range(1, n_samples + 1):
+        rows = np.empty_like(Z)
+        rows[:, order] = draw(weights, *inside, stream(seed, SHORTFALL, index), len(Z))
+        found.append(information(rows))
+    return information(Z) - np.mean(found)
 
 
 def rounded(weights, means, covariances):

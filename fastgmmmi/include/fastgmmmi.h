@@ -375,6 +375,9 @@ typedef struct fgm_result {
     int32_t *class_components;  /* (n_classes) */
     double corrected;           /* for tables, integrals over the data and FGM_ERROR_BY_DELTA */
     double degrees_of_freedom;  /* of Student's t, where columns are its scores; else NaN */
+    double shortfall;           /* information that nearest neighbours find in the data and not in samples of the model; part of value, and, as what
+                                 * is still missing may be as much, of standard_error. 0 where none was found, or looked for */
+    double shortfall_error;     /* its standard deviation, likewise part of standard_error */
 } fgm_result;
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
@@ -458,6 +461,7 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
 /* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with the number of components that half as many
  * rows would choose, and with that of the full fit: a search is biased towards few components, while a fixed number is taken as if it were known.
+ * Then shortfall is added to value, and the squares of shortfall and shortfall_error to that of standard_error.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */
 FGM_FUNCTION(int, fgm_finish, (const double *bootstrap, /* (n_bootstrap) */
              const double *centres,                     /* (n_bootstrap) */

@@ -215,6 +215,7 @@ struct estimate {
     int n_components;
     bool converged;
     std::vector<double> bootstrap; /* (n_bootstrap): a replicate that failed is NaN */
+    double shortfall;              /* what nearest neighbours find and the mixture misses: part of value and standard_error */
 };
 
 /* I(x; y), or I(x; y | given). sample_weight: one for each sample, or none. */
@@ -238,8 +239,8 @@ inline estimate mutual_information(samples x, samples y, std::uint64_t seed, con
     found.bootstrap = bootstrap.data();
     const int status = fgm_information(&data, &options, seed, &found);
     check(status, found.fault_column);
-    return {found.value,        found.standard_error, found.plug_in,       found.integration_error,
-            found.n_components, found.converged != 0, std::move(bootstrap)};
+    return {found.value,        found.standard_error, found.plug_in,        found.integration_error,
+            found.n_components, found.converged != 0, std::move(bootstrap), found.shortfall};
 }
 
 } // namespace fastgmmmi

@@ -121,6 +121,13 @@ static int information_under_the_better_map(void) {
     return estimate((fgm_data){.x = {columns[0], NULL, 1, 0}, .y = {columns[2], NULL, 1, 0}}, options);
 }
 
+static int information_that_neighbours_look_at(void) {
+    fgm_options options = small_options();
+    options.n_components = MOST;
+    options.n_bootstrap = 0;
+    return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .y = {columns[3], NULL, 1, 0}}, options);
+}
+
 static int information_over_the_data_in_groups(void) {
     fgm_options options = small_options();
     options.integral = FGM_INTEGRAL_DATA;
@@ -324,6 +331,7 @@ int main(void) {
     RUN_OUT(information_of_normal_scores);
     RUN_OUT(information_of_student_scores);
     RUN_OUT(information_under_the_better_map);
+    RUN_OUT(information_that_neighbours_look_at);
     RUN_OUT(information_over_the_data_in_groups);
     RUN_OUT(information_by_delta);
     RUN_OUT(divergence_by_delta);

@@ -100,7 +100,9 @@ static void test_jobs() {
     result.bootstrap = bootstrap.data();
     check(fgm_mutual_information(x.data(), y.data(), 120, 1, 1, nullptr, &options, 1, &result) == FGM_OK, "fgm_mutual_information");
     const auto found = fastgmmmi::mutual_information(x, y, 1, options);
-    check(found.value == result.value && found.standard_error == result.standard_error && found.plug_in == result.plug_in, "mutual_information");
+    check(found.value == result.value && found.standard_error == result.standard_error && found.plug_in == result.plug_in &&
+              found.shortfall == result.shortfall,
+          "mutual_information");
     check(same(found.bootstrap, bootstrap) && found.n_components == result.n_components, "its bootstrap");
     const fastgmmmi::samples given = x;
     const std::vector<double> Z = truth.sample(120, 6);

@@ -61,6 +61,8 @@ struct RawResult {
     class_components: *mut i32,
     corrected: f64,
     degrees_of_freedom: f64,
+    shortfall: f64,
+    shortfall_error: f64,
 }
 
 extern "C" {
@@ -132,6 +134,8 @@ pub fn mutual_information(
         class_components: null_mut(),
         corrected: f64::NAN,
         degrees_of_freedom: f64::NAN,
+        shortfall: 0.0,
+        shortfall_error: 0.0,
     };
     // SAFETY: the slices outlive the call, after which the library keeps no pointer; arrays of the result may be null.
     let status = unsafe {

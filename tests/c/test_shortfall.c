@@ -1,0 +1,69 @@
+/* What nearest neighbours find beyond the mixture, against closed forms; tests/twins.py has its definition. */
+#include "check.h"
+
+#define N 2000
+
+/* x = (a, b), y = rho a + sqrt(1 - rho^2) c of independent normal a, b, c. */
+static void draw_rows(double rho, double *x /* (N, 2) */, double *y /* (N) */) {
+    for (uint64_t i = 0; i < N; ++i) {
+        x[2 * i] = fgm_random_normal(1, i);
+        x[2 * i + 1] = fgm_random_normal(2, i);
+        y[i] = rho * x[2 * i] + sqrt(1.0 - rho * rho) * fgm_random_normal(3, i);
+    }
+}
+
+/* Two components whose sum is the standard normal distribution: there is nothing that x and y say about each other. */
+static void fill_model(fgm_model *model, const int32_t *labels) {
+    static const double weights[] = {0.3, 0.7}, means[6] = {0.0}, covariances[18] = {1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1};
+    if (fgm_model_allocate(model, 1, 3, labels) != FGM_OK) abort();
+    model->probabilities[0] = 1.0;
+    if (fgm_mixture_from_parameters(&model->mixtures[0], 2, 3, weights, means, covariances) != FGM_OK) abort();
+}
+
+static int count_polls(void *data, int64_t done, int64_t total) {
+    int *left = data;
+    check(done == 0 && total == 100, "no replicate is finished: %d of %d", (int)done, (int)total);
+    return --*left < 0;
+}
+
+/* The whole of it is missing: neighbours' bias is the same for data and samples only so far as both are alike, so rho is moderate. */
+static void test_all_is_missing(double rho) {
+    double *x = numbers(2 * N), *y = numbers(N), shortfall, error, truth = -0.5 * log1p(-rho * rho);
+    int cancel = 0, polls = 1000;
+    fgm_fault fault;
+    fgm_options options;
+    fgm_prepared prepared;
+    fgm_model model;
+    draw_rows(rho, x, y);
+    fgm_options_init(&options);
+    options.cancel = &cancel;
+    options.poll = count_polls;
+    options.poll_data = &polls;
+    fgm_data data = {.size = sizeof data, .n = N, .x = {.values = x, .d = 2}, .y = {.values = y, .d = 1}};
+    if (fgm_prepare(&prepared, &data, &options, 5, &fault) != FGM_OK) abort();
+    fill_model(&model, prepared.classes.labels);
+    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_OK, "shortfall");
+    check(polls < 1000, "polled %d times", 1000 - polls);
+    if (rho == 0.0) {
+        check(shortfall == 0.0 && error == 0.0, "nothing is missing, but %g +- %g is found", shortfall, error);
+    } else {
+        check(error > 0.0 && error < 0.05, "error %g", error);
+        check(fabs(shortfall - truth) < 3.0 * error + 0.05 * truth, "%g +- %g is found of %g", shortfall, error, truth);
+    }
+    polls = 0;
+    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "a poll that says no");
+    polls = 1000;
+    cancel = 1;
+    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "cancelled");
+    fgm_model_release(&model);
+    fgm_prepared_release(&prepared);
+    free(x);
+    free(y);
+}
+
+int main(void) {
+    test_all_is_missing(0.0);
+    test_all_is_missing(0.6);
+    test_all_is_missing(0.8);
+    return summary();
+}
