@@ -23,13 +23,14 @@
 #define N_SAMPLES 8                /* of the mixture */
 #define STANDS_OUT 3.0             /* standard deviations */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
-#define FEW_PAIRS (1 << 20)        /* under one Gaussian, which took no time */
+#define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
 #define LEAST_ASKED 512            /* rows whose neighbours are looked for: of fewer little can be said, unless there are no more */
 #define COARSE 0.02                /* resolution in standard deviations; what is rounded less is looked at: ties make N of the data smaller */
 #define GRADIENT_ROWS 1024
 #define LEAST_STEEPNESS 1e-3       /* of the steepest direction's eigenvalue of G */
 #define NOTHING 1e-12              /* an eigenvalue of rounding */
 #define LANES 16
+#define BLOCK 128
 
 /* ---- how steep the log ratio is -------------------------------------------------------------------------------------------------- */
 
@@ -152,34 +153,42 @@ typedef struct cloud {
     float *distances[2]; /* (stride): from one row to each, in x, and in y */
 } cloud;
 
+static float larger(float a, float b) { return a > b ? a : b; }
+
 /* Largest difference of columns from one row to each. */
 static void find_distances(const float *columns, int64_t stride, int d, int64_t row, float *distances) {
     for (int j = 0; j < d; ++j, columns += stride) {
         float at = columns[row];
         for (int64_t i = 0; j == 0 && i < stride; ++i) distances[i] = fabsf(columns[i] - at);
-        for (int64_t i = 0; j > 0 && i < stride; ++i) {
-            float distance = fabsf(columns[i] - at);
-            distances[i] = distances[i] > distance ? distances[i] : distance;
-        }
+        for (int64_t i = 0; j > 0 && i < stride; ++i) distances[i] = larger(distances[i], fabsf(columns[i] - at));
     }
     distances[row] = INFINITY;
 }
 
+/* Floats that are not negative are in the order of their bits, whose smallest compilers find in registers. */
+static int32_t order_of(float distance) {
+    int32_t bits;
+    memcpy(&bits, &distance, sizeof bits);
+    return bits;
+}
+
 /* The first of the nearest rows. */
 static int64_t find_nearest(const float *x, const float *y, int64_t stride) {
-    float lowest[LANES], nearest;
-    int64_t i;
-    for (int lane = 0; lane < LANES; ++lane) lowest[lane] = INFINITY;
-    for (i = 0; i < stride; i += LANES) {
-        for (int lane = 0; lane < LANES; ++lane) {
-            float distance = x[i + lane] > y[i + lane] ? x[i + lane] : y[i + lane];
-            lowest[lane] = lowest[lane] < distance ? lowest[lane] : distance;
+    int32_t nearest = INT32_MAX;
+    int64_t row = 0;
+    for (int64_t start = 0; start < stride; start += BLOCK) {
+        int64_t end = start + BLOCK < stride ? start + BLOCK : stride;
+        int32_t lowest = INT32_MAX;
+        for (int64_t i = start; i < end; ++i) {
+            int32_t order = order_of(larger(x[i], y[i]));
+            lowest = order < lowest ? order : lowest;
         }
+        if (lowest >= nearest) continue;
+        nearest = lowest;
+        row = start;
     }
-    nearest = lowest[0];
-    for (int lane = 1; lane < LANES; ++lane) nearest = lowest[lane] < nearest ? lowest[lane] : nearest;
-    for (i = 0; x[i] > nearest || y[i] > nearest; ++i) continue;
-    return i;
+    while (order_of(larger(x[row], y[row])) != nearest) ++row;
+    return row;
 }
 
 /* Rows no farther than that. */
