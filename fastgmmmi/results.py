@@ -308,7 +308,7 @@ class MIResult:
         ndarray, (n,)
             Under the fitted mixtures, in `units`: ``log p(x, y) / (p(x) p(y))``, conditional on given where there is
             one; ``-log p(x)`` for an entropy; ``log p(x) / q(x)`` for a divergence. A combination of labels that the
-            data do not hold has probability 0 and gives minus infinity.
+            data do not hold has probability 0 and gives minus infinity. A `shortfall` is in none of them.
 
         Raises
         ------
