@@ -12,8 +12,8 @@
  * Which number another sample of the rows would have chosen can be told without a fit: the held-out log-densities of the rows count by other weights
  * (fgm_trials; Kishino, Miyata and Hasegawa 1990 compare phylogenies so).
  *
- * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row are one
- * row with a weight, so they never stand on both sides; nor do rows of one group.
+ * Rows are in random order, so that folds are runs of rows and a training set is at most two runs: nothing is copied. Copies of a row in
+ * a replicate are one row with a weight, so they never stand on both sides; nor do rows of one group.
  */
 #include "core.h"
 #include "random.h"

@@ -143,7 +143,7 @@ def mutual_information(
         Nonnegative weights; their scale is without effect.
     groups : array_like, (n,), optional
         Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
-        together.
+        together. None: each row is its own, unless rows of two columns or more are copies of others.
     {keywords}
 
     Returns
@@ -163,8 +163,9 @@ def mutual_information(
     -----
     UserWarning
         If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If classes have
-        few samples. If the estimate grows with every component, so that y looks like a function of x. If nearest
-        neighbours find information that the mixture misses (`MIResult.shortfall`).
+        few samples. If at least 5% of the rows are copies of others, in two columns or more whose single values are not
+        rounded so far that rows meet by chance. If the estimate grows with every component, so that y looks like a
+        function of x. If nearest neighbours find information that the mixture misses (`MIResult.shortfall`).
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -229,7 +230,8 @@ def mutual_information(
     sides = discrete_sides(discrete, given is not None)
     conditions = () if given is None else (variable("given", given, sides[2]),)
     data = samples((*pair(x, y, sides[:2]), *conditions), sample_weight, missing, groups=groups)
-    return job.run(data, [] if discrete == "neither" else data.discrete_looks())
+    data, copied = data.with_copies_together()
+    return job.run(data, copied if discrete == "neither" else [*copied, *data.discrete_looks()])
 
 
 @_with_keywords
@@ -273,7 +275,7 @@ def entropy(
         Nonnegative weights; their scale is without effect.
     groups : array_like, (n,), optional
         Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
-        together.
+        together. None: each row is its own, unless rows of two columns or more are copies of others.
     {keywords}
 
     Returns
@@ -290,6 +292,8 @@ def entropy(
 
     Warns
     -----
+    UserWarning
+        If at least 5% of the rows of two columns or more are copies of others, as in `mutual_information`.
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -338,7 +342,8 @@ def entropy(
         progress=progress,
     )
     choice("marginals", marginals, ("auto", "standardize", "none"))
-    return job.run(samples((variable("x", x),), sample_weight, missing, "entropy", groups))
+    data, copied = samples((variable("x", x),), sample_weight, missing, "entropy", groups).with_copies_together()
+    return job.run(data, copied)
 
 
 @_with_keywords

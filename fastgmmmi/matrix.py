@@ -19,7 +19,7 @@ import numpy as np
 
 from . import files, information, parallel
 from .errors import count
-from .inputs import Samples, Variable, column, named_columns, samples, variable
+from .inputs import Samples, Variable, column, copies, copies_found, named_columns, samples, variable
 from .results import UNITS, MIResult, from_core, plain
 
 if TYPE_CHECKING:
@@ -609,7 +609,8 @@ def mutual_information_matrix(
     Warns
     -----
     UserWarning
-        Once for each column that looks discrete, and once for all pairs that grow with every component.
+        Once for each column that looks discrete, and once for all pairs that grow with every component. If rows of the
+        table are copies of others, as in `mutual_information`.
     ConvergenceWarning
         Once for all pairs whose fit, or some of whose replicates, did not converge.
 
@@ -667,6 +668,11 @@ def mutual_information_matrix(
     _check_names("Y", table.column_names)
     advice = "name it in discrete if it holds labels, or pass a mask that says False"
     looks = [look for each in unsure for look in each.discrete_looks(advice)]
+    columns = [*table.rows.values(), *(() if table.symmetric else table.columns.values())]
+    numbers = copies(columns) if groups is None else None
+    if numbers is not None:
+        table = table._replace(groups=numbers)
+        looks.insert(0, copies_found(len(numbers) - int(numbers.max()) - 1, len(numbers)))
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     pairs = table.pairs()
