@@ -88,7 +88,8 @@ def test_weights_count_rows(xy):
     x, y = xy
     weight = 1.0 + (np.arange(200) < 50)
     weighted = fg.mutual_information(x, y, sample_weight=weight, n_components=1, n_bootstrap=0, rng=0)
-    repeated = fg.mutual_information(np.r_[x, x[:50]], np.r_[y, y[:50]], n_components=1, n_bootstrap=0, rng=0)
+    own = {"groups": np.arange(250), "n_components": 1, "n_bootstrap": 0, "rng": 0}
+    repeated = fg.mutual_information(np.r_[x, x[:50]], np.r_[y, y[:50]], **own)
     assert weighted.value == pytest.approx(repeated.value, abs=1e-6)
     scaled = fg.mutual_information(x, y, sample_weight=1e-3 * weight, n_components=1, n_bootstrap=0, rng=0)
     assert scaled.value == pytest.approx(weighted.value, abs=1e-9)
