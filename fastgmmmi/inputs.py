@@ -163,7 +163,7 @@ def copies(variables: Sequence[Variable]) -> Integers | None:
     n, n_distinct = len(columns[0]), len(distinct)
     if n_distinct <= _FEW_VALUES or n - n_distinct < _COPIES * n:
         return None
-    if any(len(np.unique(column)) < _LATTICE * n_distinct for column in columns):
+    if sum(len(np.unique(column)) >= _LATTICE * n_distinct for column in columns) < 2:
         return None
     return numbers.reshape(-1).astype(np.int32)
 

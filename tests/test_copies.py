@@ -63,6 +63,9 @@ def test_what_counts_as_copies():
     assert looked_at(np.tile(x, 2), np.repeat(y, 2)) is None  # columns repeat, rows do not
     assert looked_at(np.zeros(400), np.zeros(400)) is None
     assert looked_at(np.arange(400) % 20, np.arange(400) % 20) is None  # looks discrete
+    coarse = np.round(x, 1)
+    assert len(np.unique(looked_at(*(np.tile(column, 2) for column in (x, y, coarse, np.ones(400)))))) == 400
+    assert looked_at(np.tile(x, 2), np.tile(coarse, 2)) is None  # one column cannot tell
     few = np.r_[0:400, 0:20]
     assert looked_at(x[few], y[few]) is None
     many = np.r_[0:400, 0:40]
