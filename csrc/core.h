@@ -53,6 +53,8 @@ int64_t fgm_count_groups(fgm_samples samples);
 /* Number of samples of equal weight that say as much (Kish 1965). */
 double fgm_effective_samples(fgm_samples samples);
 
+double fgm_weighted_mean(fgm_samples samples, const double *values /* (n) */);
+
 /* First row of a fold of so many; folds hold whole groups. Rows must be in random order. */
 int64_t fgm_fold_start(fgm_samples samples, int fold, int n_folds);
 
@@ -416,6 +418,9 @@ typedef struct fgm_prepared {
     fgm_student student; /* the fit to all rows, whose scores the columns are, where that is the map */
 } fgm_prepared;
 
+/* Whether the variables are such that the quantity is defined, and there are rows. */
+int fgm_check_data(const fgm_data *data);
+
 /* Checks, shuffles and transforms. */
 int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault);
 void fgm_prepared_release(fgm_prepared *prepared);
@@ -519,9 +524,12 @@ typedef struct fgm_moments {
 int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_samples samples, const int64_t *first /* (n_classes + 1) */,
                      fgm_moments *moments);
 
-/* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where score is not NULL, a proper score of the log ratio
- * by which maps of the columns can be compared. */
-int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *score);
+/* Mean of the quantity's terms, each row under fits to the folds that do not hold it; and, where scores is not NULL, a proper score of the log
+ * ratio at each row, by whose mean maps of the columns can be compared. */
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *scores /* (n) or NULL */);
+
+/* Odds that scores are better than others in truth, whatever their means say: from the scatter of their difference over rows, or groups of rows. */
+double fgm_odds(fgm_samples rows, const double *scores /* (n) */, const double *others /* (n) */);
 
 /* Information that nearest neighbours find in the data beyond what they find in samples of the mixture, and its standard deviation; 0 where it is not
  * beyond its noise, or nothing is to be looked for. See shortfall.c. */

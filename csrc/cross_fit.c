@@ -26,10 +26,9 @@ typedef struct cross_fit {
     const fgm_prepared *prepared;
     const fgm_model *whole;
     fgm_curvature *curvatures; /* (n_classes): at its mixtures, which saves passes */
-    bool mismatched;    /* pairs that do not belong together are wanted too */
-    double weight[MAX_FOLDS], sum[MAX_FOLDS];           /* of rows left out */
-    double told[MAX_FOLDS];                             /* of their logarithms of 1 / (1 + M exp -T) */
-    double pair_weight[MAX_FOLDS], pair_told[MAX_FOLDS]; /* of those of 1 / (1 + exp T / M) over mismatched pairs */
+    bool mismatched; /* pairs that do not belong together are wanted too */
+    double weight[MAX_FOLDS], sum[MAX_FOLDS]; /* of rows left out */
+    double *scores; /* (n) of rows, or NULL */
 } cross_fit;
 
 /* Rows of both parts as one run. */
@@ -97,20 +96,9 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
 /* log 1 / (1 + exp -x) */
 static double log_logistic(double x) { return fmin(x, 0.0) - log1p(exp(-fabs(x))); }
 
-static void add_matched(cross_fit *state, int fold, fgm_samples rows, const double *values) {
-    for (int64_t i = 0; i < rows.n; ++i) {
-        double weight = rows.weights ? rows.weights[i] : 1.0;
-        state->weight[fold] += weight;
-        state->sum[fold] += weight * values[i];
-        if (state->mismatched) state->told[fold] += weight * log_logistic(values[i] - log(MISMATCHED));
-    }
-}
-
-/* T of each x with the y of other rows: shifted by so many rows. */
-static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samples rows, int64_t shift) {
-    const fgm_layout *layout = &state->prepared->layout;
-    double values[FGM_TERMS_ROWS], *columns = fgm_allocate((size_t)rows.d * FGM_TERMS_ROWS);
-    if (!columns) return FGM_ERROR_MEMORY;
+/* log 1 / (1 + exp T / M) of each x with the y of the row so many places on. */
+static void tell_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, int64_t shift, double *columns /* (d, FGM_TERMS_ROWS) */,
+                            double *told /* (n) */) {
     for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
         int64_t n = rows.n - at < FGM_TERMS_ROWS ? rows.n - at : FGM_TERMS_ROWS;
         for (int j = 0; j < layout->d[0] + layout->d[1]; ++j) {
@@ -118,14 +106,38 @@ static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samp
             int64_t by = j < layout->d[0] ? 0 : shift;
             for (int64_t i = 0; i < n; ++i) columns[place * FGM_TERMS_ROWS + i] = rows.columns[place * rows.stride + (at + i + by) % rows.n];
         }
-        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, values);
+        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, told + at);
+        for (int64_t i = at; i < at + n; ++i) told[i] = log_logistic(log(MISMATCHED) - told[i]);
+    }
+}
+
+/* Adds to the scores what T says of pairs of x and y from different rows, shifted to and fro. A pair counts for both of its rows, since both move the
+ * mean: sums over rows scatter as the mean does (Hajek's projection, of which van der Vaart 1998, chapter 12). x and y can change places. */
+static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
+    int64_t n = rows.n;
+    double *memory = fgm_allocate((size_t)n * 4 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
+    if (!memory) return FGM_ERROR_MEMORY;
+    double *on = memory, *back = on + n, *told = back + n, *others = told + n, *columns = others + n;
+    memset(told, 0, 2 * (size_t)n * sizeof *told);
+    for (int64_t s = 1; s <= SHIFTS && 2 * s < n; ++s) {
+        int64_t shift = n < 2 * SHIFTS ? s : s * n / (2 * SHIFTS + 1);
+        tell_mismatched(terms, layout, rows, shift, columns, on);
+        tell_mismatched(terms, layout, rows, n - shift, columns, back);
         for (int64_t i = 0; i < n; ++i) {
-            double weight = rows.weights ? rows.weights[at + i] * rows.weights[(at + i + shift) % rows.n] : 1.0;
-            state->pair_weight[fold] += weight;
-            state->pair_told[fold] += weight * log_logistic(log(MISMATCHED) - values[i]);
+            int64_t next = (i + shift) % n, last = (i + n - shift) % n;
+            double w_next = rows.weights ? rows.weights[next] : 1.0, w_last = rows.weights ? rows.weights[last] : 1.0;
+            told[i] += (w_next * on[i] + w_last * back[i]) + (w_last * on[last] + w_next * back[next]);
+            others[i] += w_next + w_last;
         }
     }
-    fgm_release(columns);
+    for (int64_t i = 0; i < n; ++i) {
+        double weight = rows.weights ? rows.weights[i] : 1.0;
+        told[i] *= MISMATCHED / others[i];
+        total += weight;
+        mean += 0.5 * weight * told[i];
+    }
+    for (int64_t i = 0; i < n; ++i) scores[i] += told[i] - mean / total;
+    fgm_release(memory);
     return FGM_OK;
 }
 
@@ -133,17 +145,18 @@ static int add_mismatched(cross_fit *state, int fold, fgm_terms *terms, fgm_samp
 static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int class, int64_t first, int64_t last) {
     double values[FGM_TERMS_ROWS];
     fgm_samples rows = fgm_rows(fgm_class_rows(state->prepared, class), first, last);
+    double *scores = state->scores ? state->scores + state->prepared->classes.first[class] + first : NULL;
     for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
         fgm_samples block = fgm_rows(rows, at, at + FGM_TERMS_ROWS);
         fgm_terms_evaluate(terms, class, block, values);
-        add_matched(state, fold, block, values);
+        for (int64_t i = 0; i < block.n; ++i) {
+            double weight = block.weights ? block.weights[i] : 1.0;
+            state->weight[fold] += weight;
+            state->sum[fold] += weight * values[i];
+            if (scores) scores[at + i] = state->mismatched ? log_logistic(values[i] - log(MISMATCHED)) : values[i];
+        }
     }
-    for (int64_t s = 1; state->mismatched && s <= SHIFTS && 2 * s < rows.n; ++s) { /* to and fro, so that x and y can change places */
-        int64_t shift = rows.n < 2 * SHIFTS ? s : s * rows.n / (2 * SHIFTS + 1);
-        FGM_TRY(add_mismatched(state, fold, terms, rows, shift));
-        FGM_TRY(add_mismatched(state, fold, terms, rows, rows.n - shift));
-    }
-    return FGM_OK;
+    return state->mismatched && rows.n > 2 ? add_mismatched(terms, &state->prepared->layout, rows, scores) : FGM_OK;
 }
 
 static int fit_without(const cross_fit *state, int fold, fgm_monitor *monitor, fgm_model *model) {
@@ -194,20 +207,31 @@ static int run_folds(cross_fit *state) {
     return status;
 }
 
-int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *score) {
+int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *scores) {
     const fgm_options *options = prepared->settings.options;
     bool is_pair = prepared->layout.quantity == FGM_QUANTITY_INFORMATION && prepared->layout.d[2] == 0;
-    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = score && is_pair && prepared->classes.n == 1};
-    double weight = 0.0, sum = 0.0, told = 0.0, pair_weight = 0.0, pair_told = 0.0;
+    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = scores && is_pair && prepared->classes.n == 1, .scores = scores};
+    double weight = 0.0, sum = 0.0;
     FGM_TRY(run_folds(&state));
     for (int fold = 0; fold < options->n_folds; ++fold) {
         weight += state.weight[fold];
         sum += state.sum[fold];
-        told += state.told[fold];
-        pair_weight += state.pair_weight[fold];
-        pair_told += state.pair_told[fold];
     }
     *mean = sum / weight;
-    if (score) *score = state.mismatched ? told / weight + MISMATCHED * pair_told / pair_weight : *mean;
     return FGM_OK;
+}
+
+double fgm_odds(fgm_samples rows, const double *scores, const double *others) {
+    double mean = fgm_weighted_mean(rows, scores) - fgm_weighted_mean(rows, others), total = 0.0, squares = 0.0, sum = 0.0;
+    for (int64_t i = 0; i < rows.n; ++i) {
+        double weight = rows.weights ? rows.weights[i] : 1.0;
+        total += weight;
+        sum += weight * (scores[i] - others[i] - mean);
+        if (rows.groups && i + 1 < rows.n && rows.groups[i + 1] == rows.groups[i]) continue;
+        squares += sum * sum;
+        sum = 0.0;
+    }
+    if (!(squares > 0.0)) return mean < 0.0 ? 0.0 : mean > 0.0 ? INFINITY : 1.0;
+    double share = 0.5 * erfc(-mean * total / sqrt(2.0 * squares));
+    return share / (1.0 - share);
 }

@@ -18,6 +18,8 @@
 #define FEW_CLASSES 4 /* up to this many, threads share the folds of a class, else the classes */
 #define STUDENT_COMPONENTS 20 /* Gaussians, below which they stand for Student's t too roughly */
 #define NOT_NORMAL 20.0       /* of chi-squared of two degrees of freedom: once in 22,000 normal columns */
+#define N_MAPS 3
+#define UNLIKELY 0.02 /* odds below which a map is not reckoned with */
 #define MAP_ROWS 1000 /* on which the map of the columns is chosen, and half as many for each column */
 #define MAP_FOLDS 3   /* where these are but a sample */
 #define REPLICATE_TOL 0.05 /* standard errors */
@@ -42,6 +44,30 @@ void fgm_options_defaults(fgm_options *options, size_t size) {
         .integration_tol = 1e-5,
     };
     memcpy(options, &defaults, size < sizeof defaults ? size : sizeof defaults);
+}
+
+/* ---- rows that belong together ---------------------------------------------------------------------------------------------------- */
+
+/* The data as they are, but that copies of a row are its group where nobody has said what the groups are. *groups is to be freed. */
+static int take_copies_together(const fgm_data *data, fgm_data *grouped, int32_t **groups, int64_t *n_copies) {
+    *grouped = *data;
+    *groups = NULL;
+    *n_copies = 0;
+    if (fgm_check_data(data) != FGM_OK || data->groups) return FGM_OK; /* what is wrong with the data is told where they are read */
+    bool is_paired = data->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
+    fgm_variable variables[3] = {data->x, data->y, data->given};
+    int64_t n = data->n;
+    if (is_paired) { /* a row of one sample belongs to that of the other */
+        n /= 2;
+        variables[1] = data->x;
+        variables[1].values += n * (data->x.stride ? data->x.stride : data->x.d);
+    }
+    *groups = malloc((size_t)data->n * sizeof **groups);
+    if (!*groups) return FGM_ERROR_MEMORY;
+    FGM_TRY(fgm_copies(variables, 3, n, *groups, n_copies));
+    if (is_paired) memcpy(*groups + n, *groups, (size_t)n * sizeof **groups);
+    if (*n_copies > 0) grouped->groups = *groups;
+    return FGM_OK;
 }
 
 /* ---- results out ---------------------------------------------------------------------------------------------------------------- */
@@ -95,17 +121,22 @@ static int import_mixture(fgm_mixture *mixture, const fgm_prepared *prepared, in
 int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, const fgm_options *options, uint64_t seed, fgm_fit_result *result) {
     if (result->size != sizeof *result) return FGM_ERROR_VERSION;
     fgm_data data = {.size = sizeof data, .n = n, .x = {.values = X, .d = d}, .sample_weight = sample_weight, .quantity = FGM_QUANTITY_ENTROPY};
-    fgm_prepared prepared;
-    fgm_fault fault;
-    int prepared_status = fgm_prepare(&prepared, &data, options, seed, &fault);
+    fgm_data grouped;
+    fgm_prepared prepared = {0};
+    fgm_fault fault = {-1, -1};
+    int32_t *groups;
+    int64_t n_copies;
+    int status = take_copies_together(&data, &grouped, &groups, &n_copies);
+    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, seed, &fault);
+    free(groups);
     result->fault_column = fault.column;
-    FGM_TRY(prepared_status);
+    FGM_TRY(status);
     fgm_fit_settings settings;
     fgm_class_settings(&prepared, 0, &settings);
     volatile int64_t done = 0;
     fgm_monitor monitor = fgm_monitor_start(options, &done, 0, 1);
     fgm_selection selection = {.scores = result->scores};
-    int status = fgm_select(prepared.samples, &settings, seed, true, &monitor, &selection);
+    status = fgm_select(prepared.samples, &settings, seed, true, &monitor, &selection);
     if (status == FGM_OK) {
         result->n_components = selection.mixture.n_components;
         result->converged = selection.outcome.converged;
@@ -121,11 +152,11 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What the mixture misses belongs to the value; and as it may still miss as much, to the error. */
-static void add_shortfall(fgm_result *result) {
-    double error = result->standard_error;
-    result->value += result->shortfall;
-    result->standard_error = sqrt(error * error + result->shortfall * result->shortfall + result->shortfall_error * result->shortfall_error);
+/* What no replicate knows of. What the mixture misses belongs to the value; and as it may still miss as much, to the error. */
+static void add_what_replicates_miss(fgm_result *result) {
+    double error = result->standard_error, map = result->marginals_error, missed = result->shortfall, its_error = result->shortfall_error;
+    result->value += missed;
+    result->standard_error = sqrt(error * error + map * map + missed * missed + its_error * its_error);
 }
 
 int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstrap, fgm_result *result) {
@@ -144,7 +175,7 @@ int fgm_finish(const double *bootstrap, const double *centres, int64_t n_bootstr
     result->n_failed = (int32_t)(n_bootstrap - n);
     result->value = n_bootstrap == 0 ? result->plug_in : result->is_corrected ? result->corrected : 2.0 * result->plug_in - centre / (double)n;
     result->standard_error = n > 1 ? sqrt(square / (double)(n - 1)) : NAN;
-    add_shortfall(result);
+    add_what_replicates_miss(result);
     return FGM_OK;
 }
 
@@ -177,6 +208,7 @@ typedef struct class_fits {
     double *within;            /* (d(d+1)/2) covariance within classes */
     fgm_trials *trials;        /* (n_classes), or NULL where no replicate will choose */
     bool folds_in_parallel;    /* else classes are */
+    double plug_in, integration_error; /* under the model, once it is integrated; else NaN */
 } class_fits;
 
 static bool any_reselects(const fgm_prepared *prepared) {
@@ -189,7 +221,7 @@ static bool any_reselects(const fgm_prepared *prepared) {
 static int allocate_fits(class_fits *fits, const fgm_prepared *prepared, uint64_t seed, bool for_replicates) {
     const fgm_classes *classes = &prepared->classes;
     size_t scores = (size_t)classes->n * (size_t)prepared->settings.options->max_components, within = FGM_TRIANGLE((size_t)prepared->d);
-    *fits = (class_fits){.prepared = prepared, .seed = seed, .folds_in_parallel = classes->n <= FEW_CLASSES};
+    *fits = (class_fits){.prepared = prepared, .seed = seed, .folds_in_parallel = classes->n <= FEW_CLASSES, .plug_in = NAN};
     fits->outcomes = calloc((size_t)classes->n, sizeof *fits->outcomes);
     fits->scores = fgm_allocate(scores + within);
     if (!fits->outcomes || !fits->scores) return FGM_ERROR_MEMORY;
@@ -319,8 +351,18 @@ static int correct(const class_fits *fits, const fgm_moments *moments, fgm_resul
     return FGM_OK;
 }
 
+/* The quantity under the fits themselves. */
+static int integrate_fits(class_fits *fits, const fgm_moments *moments) {
+    const fgm_prepared *prepared = fits->prepared;
+    if (!isnan(fits->plug_in)) return FGM_OK;
+    fits->integration_error = 0.0;
+    if (prepared->student.freedom > 0.0) return fgm_student_information(&prepared->student, &prepared->layout, &fits->plug_in);
+    double tol = integration_tol(prepared->settings.options, prepared->d, moments->deviation, prepared->n);
+    return fgm_integrate_model(&fits->model, &prepared->layout, tol, FGM_MAX_WORK, fits->seed, &fits->plug_in, &fits->integration_error);
+}
+
 /* The estimate from the fits to all the data, and what the error bar needs. */
-static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *result) {
+static int evaluate_fits(class_fits *fits, fgm_result *result) {
     const fgm_prepared *prepared = fits->prepared;
     const fgm_options *options = prepared->settings.options;
     fgm_moments moments;
@@ -339,16 +381,13 @@ static int evaluate_fits(const class_fits *fits, uint64_t seed, fgm_result *resu
         result->corrected += volume;
         result->is_corrected = 1;
         result->integration_error = 0.0;
-    } else if (prepared->student.freedom > 0.0) {
-        FGM_TRY(fgm_student_information(&prepared->student, &prepared->layout, &result->plug_in));
-        result->integration_error = 0.0;
     } else {
-        double tol = integration_tol(options, prepared->d, moments.deviation, prepared->n);
-        FGM_TRY(fgm_integrate_model(&fits->model, &prepared->layout, tol, FGM_MAX_WORK, seed, &result->plug_in, &result->integration_error));
-        result->plug_in += log_volume(prepared);
+        FGM_TRY(integrate_fits(fits, &moments));
+        result->plug_in = fits->plug_in + log_volume(prepared);
+        result->integration_error = fits->integration_error;
     }
     if (options->integral == FGM_INTEGRAL_MODEL) {
-        FGM_TRY(fgm_find_shortfall(prepared, &fits->model, seed, &result->shortfall, &result->shortfall_error));
+        FGM_TRY(fgm_find_shortfall(prepared, &fits->model, fits->seed, &result->shortfall, &result->shortfall_error));
     }
     return correct(fits, &moments, result);
 }
@@ -455,6 +494,8 @@ typedef struct candidate {
     fgm_options options; /* with that map */
     fgm_prepared prepared;
     class_fits fits;
+    double *scores; /* (n): how well the dependence is described at each row, when it has not been learned from; NULL until they are asked for */
+    double score, mean; /* of these, and of the log ratio there */
 } candidate;
 
 static int prepare_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
@@ -472,15 +513,10 @@ static int fit_candidate(candidate *fitted, const fgm_data *data, const fgm_opti
 }
 
 static void release_candidate(candidate *fitted) {
+    fgm_release(fitted->scores);
     release_fits(&fitted->fits);
     fgm_prepared_release(&fitted->prepared);
     memset(fitted, 0, sizeof *fitted);
-}
-
-/* After a move: its parts know each other by address. */
-static void point_to_itself(candidate *fitted) {
-    fitted->prepared.settings.options = &fitted->options;
-    fitted->fits.prepared = &fitted->prepared;
 }
 
 /* Whether one Gaussian for each class is what was chosen: then the columns need no other map. */
@@ -542,38 +578,92 @@ static bool may_studentize(const fgm_data *data, const fgm_options *options) {
     return !data->x.labels && !data->y.labels && options->n_components == 0 && options->max_components >= STUDENT_COMPONENTS;
 }
 
-/* How well the dependence is described, on held-out rows. */
-static int find_score(const candidate *fitted, double *score) {
-    double mean;
-    return fgm_cross_fit(&fitted->prepared, &fitted->fits.model, &mean, score);
+static int find_scores(candidate *fitted) {
+    fgm_samples rows = fitted->prepared.samples;
+    fitted->scores = fgm_allocate((size_t)rows.n);
+    if (!fitted->scores) return FGM_ERROR_MEMORY;
+    FGM_TRY(fgm_cross_fit(&fitted->prepared, &fitted->fits.model, &fitted->mean, fitted->scores));
+    fitted->score = fgm_weighted_mean(rows, fitted->scores);
+    return FGM_OK;
 }
 
-/* The fits under the best of standardised columns, normal scores and those of Student's t, by their score on held-out rows. Where one
- * Gaussian is enough, and not for want of rows, nothing else is tried. */
-static int compare_maps(candidate *best, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
-    static const int others[] = {FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
-    double score, mark;
-    FGM_TRY(fit_candidate(best, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
-    if (is_gaussian(best) && (options->n_components == 1 || looks_normal(&best->prepared))) return FGM_OK;
-    FGM_TRY(find_score(best, &mark));
-    for (size_t i = 0; i < sizeof others / sizeof *others; ++i) {
-        bool is_student = others[i] == FGM_MARGINALS_STUDENTIZE;
-        if (is_student && (!may_studentize(data, options) || is_gaussian(best))) continue;
-        candidate other = {0};
-        int status = fit_candidate(&other, data, options, others[i], seed, fault);
-        if (status == FGM_OK) status = find_score(&other, &score);
-        if (status == FGM_OK && score > mark) {
-            candidate kept = *best;
-            *best = other;
-            other = kept;
-            point_to_itself(best);
-            point_to_itself(&other);
-            mark = score;
+/* The value under one map, but for its bias. */
+static int rough_value(candidate *fitted, double *value) {
+    const fgm_prepared *prepared = &fitted->prepared;
+    fgm_moments moments;
+    *value = fitted->mean;
+    if (fitted->options.integral == FGM_INTEGRAL_DATA) return FGM_OK;
+    FGM_TRY(fgm_find_moments(&fitted->fits.model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
+    FGM_TRY(integrate_fits(&fitted->fits, &moments));
+    *value = fitted->fits.plug_in;
+    return FGM_OK;
+}
+
+/* How far values scatter over the maps that the scores can hardly tell apart (Buckland, Burnham and Augustin 1997). */
+static int find_spread(candidate *tried, int n_tried, int best, double *spread) {
+    double odds[N_MAPS], values[N_MAPS], total = 0.0, mean = 0.0, square = 0.0;
+    int n_likely = 0;
+    *spread = 0.0;
+    for (int i = 0; i < n_tried; ++i) {
+        odds[i] = i == best ? 1.0 : fgm_odds(tried[best].prepared.samples, tried[i].scores, tried[best].scores);
+        n_likely += odds[i] >= UNLIKELY;
+    }
+    if (n_likely < 2) return FGM_OK;
+    for (int i = 0; i < n_tried; ++i) {
+        if (odds[i] < UNLIKELY) continue;
+        FGM_TRY(rough_value(&tried[i], &values[i]));
+        total += odds[i];
+        mean += odds[i] * values[i];
+    }
+    mean /= total;
+    for (int i = 0; i < n_tried; ++i) {
+        if (odds[i] >= UNLIKELY) square += odds[i] * (values[i] - mean) * (values[i] - mean);
+    }
+    *spread = sqrt(square / total);
+    return FGM_OK;
+}
+
+/* Fits under every map that may be the best. Where one Gaussian is enough, and not for want of rows, columns are only standardised. */
+static int try_maps(candidate *tried /* (N_MAPS) */, int *n_tried, int *best, const fgm_data *data, const fgm_options *options, uint64_t seed,
+                    fgm_fault *fault) {
+    static const int maps[N_MAPS] = {FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
+    *best = 0;
+    *n_tried = 1;
+    FGM_TRY(fit_candidate(&tried[0], data, options, maps[0], seed, fault));
+    if (is_gaussian(&tried[0]) && (options->n_components == 1 || looks_normal(&tried[0].prepared))) return FGM_OK;
+    FGM_TRY(find_scores(&tried[0]));
+    for (int i = 1; i < N_MAPS; ++i) {
+        bool is_student = maps[i] == FGM_MARGINALS_STUDENTIZE;
+        if (is_student && (!may_studentize(data, options) || is_gaussian(&tried[*best]))) continue;
+        candidate *other = &tried[*n_tried];
+        int status = fit_candidate(other, data, options, maps[i], seed, fault);
+        if (status == FGM_OK) status = find_scores(other);
+        if (is_student && status == FGM_ERROR_NOT_POSITIVE_DEFINITE) {
+            release_candidate(other);
+            continue;
         }
-        release_candidate(&other);
-        if (!(is_student && status == FGM_ERROR_NOT_POSITIVE_DEFINITE)) FGM_TRY(status);
+        FGM_TRY(status);
+        if (other->score > tried[*best].score) *best = *n_tried;
+        ++*n_tried;
     }
     return FGM_OK;
+}
+
+/* The fits under the best of standardised columns, normal scores and those of Student's t, by their scores on held-out rows; and how far the value
+ * depends on that, where it is asked for. */
+static int compare_maps(candidate *best, const fgm_data *data, const fgm_options *options, uint64_t seed, double *spread, fgm_fault *fault) {
+    candidate tried[N_MAPS] = {0};
+    int n_tried, chosen;
+    int status = try_maps(tried, &n_tried, &chosen, data, options, seed, fault);
+    if (status == FGM_OK && spread) status = find_spread(tried, n_tried, chosen, spread);
+    if (status == FGM_OK) {
+        *best = tried[chosen];
+        memset(&tried[chosen], 0, sizeof *tried);
+        best->prepared.settings.options = &best->options; /* after the move: its parts know each other by address */
+        best->fits.prepared = &best->prepared;
+    }
+    for (int i = 0; i < N_MAPS; ++i) release_candidate(&tried[i]);
+    return status;
 }
 
 /* The best map of a random sample of the rows. Where that cannot be fitted, all of them may, or they say better what is wrong. */
@@ -587,7 +677,7 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
     sample.sample_weight = weights;
     fgm_options fewer = *options;
     if (fewer.n_folds > MAP_FOLDS) fewer.n_folds = MAP_FOLDS;
-    int status = compare_maps(&fitted, &sample, &fewer, seed, &fault);
+    int status = compare_maps(&fitted, &sample, &fewer, seed, NULL, &fault);
     *map = status == FGM_OK ? fitted.options.marginals : FGM_MARGINALS_STANDARDIZE;
     release_candidate(&fitted);
     fgm_release(weights);
@@ -595,10 +685,10 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
 }
 
 /* Where rows are many, the map is chosen on a sample of them; but columns that all look normal are looked at as they are first. */
-static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault) {
+static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, double *spread, fgm_fault *fault) {
     bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
     if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
-    if (data->n <= map_rows(data)) return compare_maps(fitted, data, options, seed, fault);
+    if (data->n <= map_rows(data)) return compare_maps(fitted, data, options, seed, spread, fault);
     FGM_TRY(prepare_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
     bool is_fitted = looks_normal(&fitted->prepared);
     if (is_fitted) FGM_TRY(fit_classes(&fitted->fits));
@@ -614,7 +704,7 @@ static int estimate(candidate *fitted, uint64_t seed, fgm_result *result) {
     fgm_result complete;
     double *memory = NULL;
     int64_t n_bootstrap = fitted->options.n_bootstrap;
-    FGM_TRY(evaluate_fits(&fitted->fits, seed, result));
+    FGM_TRY(evaluate_fits(&fitted->fits, result));
     int status = complete_result(result, fitted->prepared.d, n_bootstrap, &complete, &memory);
     if (status == FGM_OK) {
         export_result(&fitted->fits, &complete);
@@ -624,7 +714,7 @@ static int estimate(candidate *fitted, uint64_t seed, fgm_result *result) {
     if (status == FGM_OK && fitted->options.error == FGM_ERROR_BY_DELTA) {
         result->value = result->corrected;
         result->n_failed = 0;
-        add_shortfall(result);
+        add_what_replicates_miss(result);
     } else if (status == FGM_OK) {
         status = fgm_finish(complete.bootstrap, complete.centres, n_bootstrap, result);
     }
@@ -636,8 +726,16 @@ int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t s
     if (result->size != sizeof *result || options->size != sizeof *options) return FGM_ERROR_VERSION;
     candidate fitted = {0};
     fgm_fault fault = {-1, -1};
-    int status = options->marginals == FGM_MARGINALS_AUTO ? fit_best_map(&fitted, data, options, seed, &fault)
-                                                          : fit_candidate(&fitted, data, options, options->marginals, seed, &fault);
+    fgm_data grouped;
+    int32_t *groups;
+    result->marginals_error = 0.0;
+    int status = take_copies_together(data, &grouped, &groups, &result->n_copies);
+    if (status == FGM_OK && options->marginals == FGM_MARGINALS_AUTO) {
+        status = fit_best_map(&fitted, &grouped, options, seed, &result->marginals_error, &fault);
+    } else if (status == FGM_OK) {
+        status = fit_candidate(&fitted, &grouped, options, options->marginals, seed, &fault);
+    }
+    free(groups);
     result->fault_column = fault.column;
     result->fault_variable = fault.variable;
     if (status == FGM_OK) status = estimate(&fitted, seed, result);
@@ -647,12 +745,17 @@ int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t s
 
 int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed, const int32_t *class_components, const double *weights,
                           const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap, double *centres) {
-    fgm_prepared prepared;
+    fgm_data grouped;
+    fgm_prepared prepared = {0};
     fgm_fault fault;
+    int32_t *groups;
+    int64_t n_copies;
     if (options->size == sizeof *options && options->marginals == FGM_MARGINALS_AUTO) return FGM_ERROR_OPTION;
-    FGM_TRY(fgm_prepare(&prepared, data, options, seed, &fault));
+    int status = take_copies_together(data, &grouped, &groups, &n_copies);
+    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, seed, &fault);
+    free(groups);
+    FGM_TRY(status);
     class_fits fits = {0};
-    int status = FGM_OK;
     if (count > 0 && any_reselects(&prepared)) { /* what replicates choose from is not handed over: it comes out of the search with the same bits */
         status = allocate_fits(&fits, &prepared, seed, true);
         if (status == FGM_OK) status = fit_classes(&fits);

@@ -573,10 +573,10 @@ static int check_options(const fgm_options *options) {
 
 static bool has_columns(const fgm_variable *variable) { return variable->d > 0 && variable->values && !variable->labels; }
 
-/* Whether the variables are such that the quantity is defined. */
-static int check_variables(const fgm_data *data) {
+int fgm_check_data(const fgm_data *data) {
     const fgm_variable *x = &data->x, *y = &data->y, *given = &data->given;
     if (data->size != sizeof *data) return FGM_ERROR_VERSION;
+    if (data->n < 1 || data->n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
     if (x->d < 0 || y->d < 0 || given->d < 0 || (int64_t)x->d + y->d + given->d > FGM_MAX_DIMENSION) return FGM_ERROR_DIMENSION;
     bool absent = given->d == 0 && !given->labels;
     switch (data->quantity) {
@@ -627,10 +627,9 @@ int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options 
     memset(prepared, 0, sizeof *prepared);
     fault->column = fault->variable = -1;
     FGM_TRY(check_options(options));
-    FGM_TRY(check_variables(data));
+    FGM_TRY(fgm_check_data(data));
     bool is_continuous = data->quantity == FGM_QUANTITY_INFORMATION && !data->x.labels && !data->y.labels && !data->given.labels;
     if (options->marginals == FGM_MARGINALS_STUDENTIZE && (!is_continuous || options->n_components > 0)) return FGM_ERROR_OPTION;
-    if (data->n < 1 || data->n > UINT32_MAX) return FGM_ERROR_TOO_FEW_SAMPLES;
     prepared->layout = fgm_layout_of(data);
     prepared->d = data->x.d + data->y.d + data->given.d;
     int status = fill_prepared(prepared, data, options, seed, fault);

@@ -27,6 +27,16 @@ double fgm_effective_samples(fgm_samples samples) {
     return sum * sum / squares;
 }
 
+double fgm_weighted_mean(fgm_samples samples, const double *values) {
+    double total = 0.0, sum = 0.0;
+    for (int64_t i = 0; i < samples.n; ++i) {
+        double weight = samples.weights ? samples.weights[i] : 1.0;
+        total += weight;
+        sum += weight * values[i];
+    }
+    return sum / total;
+}
+
 int64_t fgm_fold_start(fgm_samples samples, int fold, int n_folds) {
     int64_t row = fold * samples.n / n_folds;
     while (samples.groups && row > 0 && row < samples.n && samples.groups[row] == samples.groups[row - 1]) ++row;

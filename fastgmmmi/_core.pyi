@@ -1,6 +1,6 @@
 """Types of the binding. Arrays are C-contiguous float64 and are not modified."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias, TypedDict
 
 import numpy as np
@@ -34,6 +34,8 @@ class _Information(_Fit):  # of all classes, one after the other; scores (n_clas
     degrees_of_freedom: float  # NaN where columns are not scores of Student's t
     shortfall: float
     shortfall_error: float
+    marginals_error: float
+    n_copies: int
     marginals: int
     integral: int
     error: int
@@ -99,6 +101,7 @@ def pointwise(
     means: _Floats,
     covariances: _Floats,
 ) -> _Floats: ...
+def copies(variables: Sequence[_Variable]) -> tuple[_Columns, int]: ...
 def finish(
     bootstrap: _Floats,
     centres: _Floats,
@@ -106,6 +109,7 @@ def finish(
     corrected: float,
     shortfall: float,
     shortfall_error: float,
+    marginals_error: float,
 ) -> tuple[float, float, int]: ...
 def fit(X: _Floats, sample_weight: _Floats | None, options: _Options, seed: int, threads: int, poll: _Poll) -> _Fit: ...
 def log_density(weights: _Floats, means: _Floats, covariances: _Floats, X: _Floats) -> _Floats: ...

@@ -81,6 +81,7 @@ cdef extern from "fastgmmmi.h" nogil:
     int fgm_normal_scores(const double *column, int64_t n, const double *sample_weight, double *knots, double *scores, int64_t *n_knots)
     int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n, double *out)
     int fgm_student_scores(double degrees_of_freedom, int64_t n, const double *scores, double *out)
+    int fgm_copies(const fgm_variable *variables, int32_t n_variables, int64_t n, int32_t *groups, int64_t *n_copies)
     void fgm_exp(const double *values, int64_t n, double *out)
     void fgm_log(const double *values, int64_t n, double *out)
 
@@ -406,31 +407,50 @@ cdef class Data:
         self.data.groups = NULL
         if groups is not None:
             self.data.groups = &groups[0]
-        self.fill(&self.data.x, variables[0])
-        self.fill(&self.data.y, variables[1])
-        self.fill(&self.data.given, variables[2])
+        fill_variable(&self.data.x, &self.data.n, variables[0])
+        fill_variable(&self.data.y, &self.data.n, variables[1])
+        fill_variable(&self.data.given, &self.data.n, variables[2])
 
-    cdef int fill(self, fgm_variable *variable, arrays) except -1:
-        cdef const double[:, :] values
-        cdef const int32_t[::1] labels
-        values, labels, variable.n_classes = arrays
-        variable.stride = 0
-        variable.values = NULL
-        variable.labels = NULL
-        variable.d = 0
-        if values is not None:
-            self.data.n = values.shape[0]
-            variable.d = <int32_t>values.shape[1]
-            if values.shape[0] > 0 and values.shape[1] > 0:
-                variable.values = &values[0, 0]
-                variable.stride = values.strides[0] // <int64_t>sizeof(double)
-                if variable.stride * <int64_t>sizeof(double) != values.strides[0] or (variable.stride == 0 and values.shape[0] > 1) or (
-                        variable.d > 1 and values.strides[1] != <int64_t>sizeof(double)):
-                    raise ValueError("rows must be whole numbers apart, and the numbers of a row side by side")
-        if labels is not None:
-            self.data.n = labels.shape[0]
-            variable.labels = &labels[0] if labels.shape[0] > 0 else NULL
-        return 0
+
+cdef int fill_variable(fgm_variable *variable, int64_t *n, arrays) except -1:
+    cdef const double[:, :] values
+    cdef const int32_t[::1] labels
+    values, labels, variable.n_classes = arrays
+    variable.stride = 0
+    variable.values = NULL
+    variable.labels = NULL
+    variable.d = 0
+    if values is not None:
+        n[0] = values.shape[0]
+        variable.d = <int32_t>values.shape[1]
+        if values.shape[0] > 0 and values.shape[1] > 0:
+            variable.values = &values[0, 0]
+            variable.stride = values.strides[0] // <int64_t>sizeof(double)
+            if variable.stride * <int64_t>sizeof(double) != values.strides[0] or (variable.stride == 0 and values.shape[0] > 1) or (
+                    variable.d > 1 and values.strides[1] != <int64_t>sizeof(double)):
+                raise ValueError("rows must be whole numbers apart, and the numbers of a row side by side")
+    if labels is not None:
+        n[0] = labels.shape[0]
+        variable.labels = &labels[0] if labels.shape[0] > 0 else NULL
+    return 0
+
+
+def copies(variables):
+    """Give the groups of rows that are copies of others, and how many are: fgm_copies. Variables are arrays as in Data."""
+    cdef int32_t n_variables = len(variables)
+    cdef int64_t n = 0, n_copies = 0
+    cdef unsigned char[::1] memory = np.empty(n_variables * sizeof(fgm_variable), np.uint8)
+    cdef fgm_variable *to = <fgm_variable *>&memory[0]
+    cdef int32_t *address
+    cdef int status
+    for i in range(n_variables):
+        fill_variable(&to[i], &n, variables[i])
+    groups = np.empty(n, np.int32)
+    address = integer_address(groups)
+    with nogil:
+        status = fgm_copies(to, n_variables, n, address, &n_copies)
+    check(status)
+    return groups, n_copies
 
 
 def information(int quantity, variables, const double[::1] sample_weight, const int32_t[::1] groups, dict options, uint64_t seed, int threads,
@@ -475,6 +495,8 @@ def information(int quantity, variables, const double[::1] sample_weight, const 
         "degrees_of_freedom": result.degrees_of_freedom,
         "shortfall": result.shortfall,
         "shortfall_error": result.shortfall_error,
+        "marginals_error": result.marginals_error,
+        "n_copies": result.n_copies,
         "marginals": result.marginals,
         "integral": call.options.integral,
         "error": call.options.error,
@@ -538,13 +560,15 @@ def pointwise(int quantity, variables, int32_t[:, ::1] class_labels, double[::1]
     return out
 
 
-def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double corrected, double shortfall, double shortfall_error):
+def finish(double[::1] bootstrap, double[::1] centres, double plug_in, double corrected, double shortfall, double shortfall_error,
+           double marginals_error):
     cdef fgm_result result
     result.plug_in = plug_in
     result.corrected = corrected
     result.is_corrected = corrected == corrected
     result.shortfall = shortfall
     result.shortfall_error = shortfall_error
+    result.marginals_error = marginals_error
     check(fgm_finish(address(bootstrap), address(centres), bootstrap.shape[0], &result))
     return result.value, result.standard_error, result.n_failed
 

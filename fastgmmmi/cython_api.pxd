@@ -52,6 +52,7 @@ cdef int fgm_normal_scores(const double *column, int64_t n, const double *sample
 cdef int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n_knots, const double *values, int64_t n,
                                  double *out) noexcept nogil
 cdef int fgm_student_scores(double degrees_of_freedom, int64_t n, const double *scores, double *out) noexcept nogil
+cdef int fgm_copies(const fgm_variable *variables, int32_t n_variables, int64_t n, int32_t *groups, int64_t *n_copies) noexcept nogil
 cdef void fgm_exp(const double *values, int64_t n, double *out) noexcept nogil
 cdef void fgm_log(const double *values, int64_t n, double *out) noexcept nogil
 cdef size_t fgm_density_work_size(int32_t n_components, int32_t d) noexcept nogil

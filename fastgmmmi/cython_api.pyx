@@ -29,6 +29,7 @@ cdef extern from "fastgmmmi.h" nogil:  # with FASTGMMMI_IMPORT, see setup.py; pa
     int core_normal_scores "fgm_normal_scores"(...)
     int core_apply_normal_scores "fgm_apply_normal_scores"(...)
     int core_student_scores "fgm_student_scores"(...)
+    int core_copies "fgm_copies"(...)
     void core_exp "fgm_exp"(...)
     void core_log "fgm_log"(...)
     size_t core_density_work_size "fgm_density_work_size"(...)
@@ -157,6 +158,10 @@ cdef int fgm_apply_normal_scores(const double *knots, const double *scores, int6
 
 cdef int fgm_student_scores(double degrees_of_freedom, int64_t n, const double *scores, double *out) noexcept nogil:
     return core_student_scores(degrees_of_freedom, n, scores, out)
+
+
+cdef int fgm_copies(const fgm_variable *variables, int32_t n_variables, int64_t n, int32_t *groups, int64_t *n_copies) noexcept nogil:
+    return core_copies(variables, n_variables, n, groups, n_copies)
 
 
 cdef void fgm_exp(const double *values, int64_t n, double *out) noexcept nogil:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
@@ -11,7 +12,7 @@ import numpy as np
 from . import parallel, results
 from .errors import count
 from .information import estimate
-from .inputs import Samples, core_options, discrete_sides, pair, samples, seed_from, variable, whole_number
+from .inputs import Samples, copies, core_options, discrete_sides, pair, samples, seed_from, variable, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -112,6 +113,11 @@ def independence_test(
     DegenerateDataError
         If a column is constant, or an exact linear function of the others. It is a ValueError.
 
+    Warns
+    -----
+    UserWarning
+        If at least 5% of the rows are copies of others, as in `mutual_information`: they are left out.
+
     See Also
     --------
     mutual_information : How much one variable tells about the other, with an error bar.
@@ -161,6 +167,12 @@ def independence_test(
     sides = discrete_sides(discrete, given is not None)
     conditions = () if given is None else (variable("given", given, sides[2]),)
     data = samples((*pair(x, y, sides[:2]), *conditions), None, missing)
+    firsts, n_copies = copies(data.variables)
+    if firsts is not None:
+        left_out = count(n_copies, "row is a copy of another and is", "rows are copies of others and are")
+        warnings.warn(f"{left_out} left out: each row must be an observation of its own", UserWarning, stacklevel=2)
+        originals = firsts == np.arange(data.n)
+        data = data._replace(variables=tuple(each.take(originals) for each in data.variables))
     d = sum(each.d for each in data.variables)
     if data.n < 8 * (d + 2):
         raise ValueError(

@@ -230,8 +230,7 @@ def mutual_information(
     sides = discrete_sides(discrete, given is not None)
     conditions = () if given is None else (variable("given", given, sides[2]),)
     data = samples((*pair(x, y, sides[:2]), *conditions), sample_weight, missing, groups=groups)
-    data, copied = data.with_copies_together()
-    return job.run(data, copied if discrete == "neither" else [*copied, *data.discrete_looks()])
+    return job.run(data, [] if discrete == "neither" else data.discrete_looks())
 
 
 @_with_keywords
@@ -342,8 +341,7 @@ def entropy(
         progress=progress,
     )
     choice("marginals", marginals, ("auto", "standardize", "none"))
-    data, copied = samples((variable("x", x),), sample_weight, missing, "entropy", groups).with_copies_together()
-    return job.run(data, copied)
+    return job.run(samples((variable("x", x),), sample_weight, missing, "entropy", groups))
 
 
 @_with_keywords
@@ -529,9 +527,20 @@ class Job:
         return results.from_core(found, data, self.units, self.seed, messages)
 
 
+def copies_found(n_copies: int) -> str:
+    """Say what was found, and what was done."""
+    return (
+        f"{count(n_copies, 'row is a copy of another', 'rows are copies of others')}; they are resampled and folded "
+        "together with these, or else they would look like dependence: pass groups=np.arange(n), n the number of rows, "
+        "if each is an observation of its own"
+    )
+
+
 def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
     """Put into words what a user should know about an estimate."""
     findings: list[tuple[str, type[Warning]]] = []
+    if found["n_copies"]:
+        findings.append((copies_found(found["n_copies"]), UserWarning))
     if not found["converged"]:
         findings.append((NOT_CONVERGED, ConvergenceWarning))
     if found["n_failed"]:

@@ -30,9 +30,6 @@ ROLES = ("x", "y", "given")
 _BLOCK = 65536  # numbers looked at in one go, so that no temporary array grows with the data
 _FEW_VALUES = 20
 _VISITS = 5
-_COPIES = 0.05  # share of the rows: fewer say nothing that is wrong
-_LATTICE = 0.9  # distinct values of a column for each distinct row: with fewer, equal rows may be chance
-_PROBES = 32
 
 
 class Variable(NamedTuple):
@@ -100,13 +97,6 @@ class Samples(NamedTuple):
         counted = self.variables if "divergence" in self.quantity else self.variables[:1]
         return sum(len(variable.values) for variable in counted)
 
-    def with_copies_together(self) -> tuple[Samples, list[str]]:
-        """Make a group of each row and its copies, where there are some and no groups; and say so."""
-        numbers = None if self.groups is not None else copies(self.variables)
-        if numbers is None:
-            return self, []
-        return self._replace(groups=numbers), [copies_found(self.n - int(numbers.max()) - 1, self.n)]
-
     @property
     def arrays(self) -> tuple[int, tuple[Any, Any, Any], Floats | None, Integers | None]:
         """What the core takes: the quantity, x, y and given, the weights and the groups."""
@@ -145,38 +135,10 @@ class Samples(NamedTuple):
         ]
 
 
-def copies_found(n_copies: int, n: int) -> str:
-    """Put into words what was found, and what was done."""
-    return (
-        f"{n_copies} of {n} rows are copies of others; they are resampled and folded together with these, or else they "
-        "would look like dependence: pass groups=np.arange(n) if each row is an observation of its own"
-    )
-
-
-def copies(variables: Sequence[Variable]) -> Integers | None:
-    """Number the rows so that copies share theirs; None where few are copies, or equal rows may be rounded ones."""
-    columns = [column for each in variables for column in each.values.T]
-    if len(columns) < 2 or not _repeats(columns[0]):
-        return None
-    labels = [each.codes for each in variables if each.codes is not None]
-    distinct, numbers = np.unique(np.column_stack([*columns, *labels]), axis=0, return_inverse=True)
-    n, n_distinct = len(columns[0]), len(distinct)
-    if n_distinct <= _FEW_VALUES or n - n_distinct < _COPIES * n:
-        return None
-    if sum(len(np.unique(column)) >= _LATTICE * n_distinct for column in columns) < 2:
-        return None
-    return numbers.reshape(-1).astype(np.int32)
-
-
-def _repeats(column: Floats) -> bool:
-    """Tell whether values occur twice: where there are many, some of them."""
-    n = len(column)
-    if n <= _BLOCK:
-        ordered = np.sort(column)
-        return bool((ordered[1:] == ordered[:-1]).any())
-    probes = np.unique(column[:: n // _PROBES])
-    blocks = (column[start : start + _BLOCK] for start in range(0, n, _BLOCK))
-    return sum(int(np.count_nonzero(np.isin(block, probes))) for block in blocks) > len(probes)
+def copies(variables: Sequence[Variable]) -> tuple[Integers | None, int]:
+    """Number the rows so that copies of one share its place, and count all others; None where there are none."""
+    groups, n_copies = _core.copies([each.arrays for each in variables])
+    return (groups, n_copies) if n_copies else (None, 0)
 
 
 # ---- arrays ----------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ import numpy as np
 
 from . import files, information, parallel
 from .errors import count
-from .inputs import Samples, Variable, column, copies, copies_found, named_columns, samples, variable
+from .inputs import Samples, Variable, column, copies, named_columns, samples, variable
 from .results import UNITS, MIResult, from_core, plain
 
 if TYPE_CHECKING:
@@ -669,10 +669,11 @@ def mutual_information_matrix(
     advice = "name it in discrete if it holds labels, or pass a mask that says False"
     looks = [look for each in unsure for look in each.discrete_looks(advice)]
     columns = [*table.rows.values(), *(() if table.symmetric else table.columns.values())]
-    numbers = copies(columns) if groups is None else None
-    if numbers is not None:
-        table = table._replace(groups=numbers)
-        looks.insert(0, copies_found(len(numbers) - int(numbers.max()) - 1, len(numbers)))
+    if groups is None:
+        together, n_copies = copies(columns)
+        if n_copies:
+            table = table._replace(groups=together)
+            looks.insert(0, information.copies_found(n_copies))
     for message in looks:
         warnings.warn(message, UserWarning, stacklevel=2)
     pairs = table.pairs()

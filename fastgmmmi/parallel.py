@@ -245,7 +245,7 @@ def estimate(
     parameters = fitted["class_components"], fitted["weights"], fitted["means"], fitted["covariances"]
     job = (*data.arrays, options, seed, *parameters)
     bootstrap, centres = _collect(lambda *span: executor.submit(_core.information_range, *job, *span), total, poll)
-    known = (fitted[name] for name in ("plug_in", "corrected", "shortfall", "shortfall_error"))
+    known = (fitted[name] for name in ("plug_in", "corrected", "shortfall", "shortfall_error", "marginals_error"))
     value, standard_error, n_failed = _core.finish(bootstrap, centres, *known)
     finished = {"bootstrap": bootstrap, "value": value, "standard_error": standard_error, "n_failed": n_failed}
     return {**fitted, **finished}

@@ -67,8 +67,8 @@ class MIResult:
         the analytic bias; where `integral` is "data", a mean of the log ratio within and across folds whose biases
         cancel. The value may be below zero.
     standard_error : float or None
-        Standard deviation of the bootstrap distribution, or by the infinitesimal jackknife, in `units`; None where
-        ``n_bootstrap=0``.
+        Standard deviation of the bootstrap distribution, or by the infinitesimal jackknife, in `units`, with
+        `marginals_error` and `shortfall` in squares; None where ``n_bootstrap=0``.
     plug_in : float
         Of the mixture that was fitted to all the data, or of the table, in `units`. Mutual information and divergence
         are never below zero here.
@@ -79,7 +79,11 @@ class MIResult:
     shortfall : float
         Information that nearest neighbours find in the data but not in samples of the mixture, in `units`; 0 where it
         does not stand out of its noise, or was not looked for. It is part of `value`, and, since as much may be missing
-        still, of `standard_error`: the root of the sum of squares of the bootstrap's, of `shortfall` and of its error.
+        still, of `standard_error`, together with its own error.
+    marginals_error : float
+        How far the value depends on which map was taken of the columns, in `units`: its standard deviation over maps
+        that held-out rows can hardly tell apart. 0 where one is sure, was asked for, or was chosen on a sample of the
+        rows.
     n_samples, n_dropped : int
         Rows used, and rows left out because they hold NaN; of both samples for a divergence.
     n_components : int
@@ -139,6 +143,7 @@ class MIResult:
     integration_error: float
     bootstrap_distribution: Floats
     shortfall: float
+    marginals_error: float
     n_samples: int
     n_dropped: int
     n_components: int
@@ -196,7 +201,7 @@ class MIResult:
         acceleration is the skewness of the pointwise log ratio over 6 sqrt(n). Where the replicates chose their number
         of components (`reselected`), "bca" lies half-way to the "normal" interval. Replicates that failed are left out.
         A `shortfall` is added to what comes from replicates, and each half of the interval and the quantile of a normal
-        distribution with the shortfall and its error as its deviation are added in squares.
+        distribution with the shortfall, its error and `marginals_error` as its deviation are added in squares.
         Quantiles are those that a further replicate would fall below with the probability asked for: the k-th of B
         ordered replicates stands for ``k / (B + 1)``.
 
@@ -224,7 +229,7 @@ class MIResult:
         normal = NormalDist()
         tails = (1 - level) / 2, (1 + level) / 2
         error = math.nan if self.standard_error is None else self.standard_error
-        missing = math.hypot(self.shortfall, self._shortfall_error)
+        missing = math.hypot(self.shortfall, self._shortfall_error, self.marginals_error)
         error = math.sqrt(max(error**2 - missing**2, 0.0))
         if method == "normal":
             low, high = (self.value + normal.inv_cdf(p) * error for p in tails)
@@ -401,6 +406,7 @@ class MIResult:
             "integration_error": self.integration_error,
             "bootstrap_distribution": [_finite(replicate) for replicate in replicates],
             "shortfall": self.shortfall,
+            "marginals_error": self.marginals_error,
             "n_samples": self.n_samples,
             "n_dropped": self.n_dropped,
             "n_components": self.n_components,
@@ -600,6 +606,7 @@ _SAVED_NUMBERS = (
     "plug_in",
     "integration_error",
     "shortfall",
+    "marginals_error",
     "n_samples",
     "n_dropped",
     "n_components",
@@ -635,6 +642,7 @@ def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, wa
         integration_error=found["integration_error"] * unit,
         bootstrap_distribution=bootstrap,
         shortfall=found["shortfall"] * unit,
+        marginals_error=found["marginals_error"] * unit,
         n_samples=data.n,
         n_dropped=data.n_dropped,
         n_components=found["n_components"],

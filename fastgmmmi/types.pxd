@@ -79,7 +79,8 @@ cdef extern from "fastgmmmi.h" nogil:
         int32_t *class_components
         double corrected
         double degrees_of_freedom
-        double shortfall, shortfall_error
+        double shortfall, shortfall_error, marginals_error
+        int64_t n_copies
 
     ctypedef struct fgm_variable:
         const double *values

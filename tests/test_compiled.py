@@ -184,6 +184,13 @@ def test_estimate_has_the_bits_of_python(call, seed, xy):
     assert call(*xy, seed, N_BOOTSTRAP) == (result.value, result.standard_error)
 
 
+def test_copies_of_rows_are_found_by_the_core(xy):
+    x, y = (np.tile(column, 3) for column in xy)
+    with pytest.warns(UserWarning, match="rows are copies of others"):
+        result = fg.mutual_information(x, y, rng=1, n_bootstrap=N_BOOTSTRAP)
+    assert information(x, y, 1, N_BOOTSTRAP) == (result.value, result.standard_error)
+
+
 def test_seeds_of_64_bits(xy):
     seed = 2**64 - 1
     result = fg.mutual_information(*xy, rng=seed, n_bootstrap=2)

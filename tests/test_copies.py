@@ -1,12 +1,15 @@
 """Rows that are copies of others: they must not look like dependence, and rounded rows that meet are no copies."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
+import twins
 
 import fastgmmmi as fg
 from fastgmmmi import inputs
 
-FOUND = r"^300 of 400 rows are copies of others; they are resampled and folded together"
+FOUND = r"^300 rows are copies of others; they are resampled and folded together"
 
 
 def rows(n, seed=0):
@@ -17,7 +20,15 @@ def rows(n, seed=0):
 
 
 def looked_at(*columns):
-    return inputs.copies([inputs.variable(f"column {j}", column) for j, column in enumerate(columns)])
+    """The groups that the core finds, which are the twin's."""
+    groups, n_copies = inputs.copies([inputs.variable(f"column {j}", column) for j, column in enumerate(columns)])
+    expected = twins.copies(*columns)
+    if expected is None:
+        assert (groups, n_copies) == (None, 0)
+        return None
+    np.testing.assert_array_equal(groups, expected[0])
+    assert n_copies == expected[1]
+    return groups
 
 
 @pytest.mark.parametrize("marginals", ["auto", "standardize", "gaussianize", "none"])
@@ -29,7 +40,7 @@ def test_copies_say_what_the_rows_say(marginals):
     assert r.n_components <= 2
     assert abs(r.value - once.value) < once.standard_error
     assert r.standard_error > 0.7 * once.standard_error
-    assert r.warnings[0].endswith("pass groups=np.arange(n) if each row is an observation of its own")
+    assert r.warnings[0].endswith("groups=np.arange(n), n the number of rows, if each is an observation of its own")
 
 
 def test_two_columns_entropies_and_tables():
@@ -74,13 +85,58 @@ def test_what_counts_as_copies():
     np.testing.assert_array_equal(numbers[400:], numbers[:40])
     labels = np.arange(800) % 2
     with_labels = [inputs.variable("x", np.tile(np.stack([x, y], axis=1), (2, 1))), inputs.variable("y", labels, True)]
-    assert len(np.unique(inputs.copies(with_labels))) == 400
+    groups, n_copies = inputs.copies(with_labels)
+    np.testing.assert_array_equal(groups, np.tile(np.arange(400), 2))
+    assert n_copies == 400
     with_labels[1] = inputs.variable("y", np.repeat([0, 1], 400), True)
-    assert inputs.copies(with_labels) is None
+    assert inputs.copies(with_labels) == (None, 0)
+    assert looked_at(np.r_[0.0, x], np.r_[0.0, y]) is None
+    zeros = np.r_[0.0, -0.0, x[:30], x[:30]], np.r_[1.0, 1.0, y[:30], y[:30]]
+    np.testing.assert_array_equal(looked_at(*zeros), twins.copies(*zeros)[0])  # both zeros are one
 
 
-def test_copies_among_many_rows():
-    """More than are looked at one by one."""
+def test_few_copies_among_many_rows():
+    """Of which but a few are looked for among all."""
     x, y = np.random.default_rng(0).normal(size=(2, 80_000))
     assert looked_at(x, y) is None
     assert looked_at(np.tile(x, 2), np.tile(y, 2)).max() == 79_999
+    some = np.r_[0:80_000, 0:4_500]  # 5.3%
+    assert looked_at(x[some], y[some]) is not None
+
+
+def test_samples_of_divergences():
+    """In a pair of samples a copy is a pair; without pairs it is a row of the same sample."""
+    x, y = (column[:, 0] for column in rows(100))
+    xy = np.tile(x, 4), np.tile(y, 4)
+    with pytest.warns(UserWarning, match=FOUND):
+        r = fg.kl_divergence(*xy, paired=True, rng=0)
+    once = fg.kl_divergence(x, y, paired=True, rng=0)
+    assert r.standard_error > 0.7 * once.standard_error
+    assert fg.kl_divergence(*xy, rng=0, n_bootstrap=0).warnings == ()  # of one column each: ties
+    a, b = rows(100)
+    with pytest.warns(UserWarning, match="^600 rows are copies"):
+        fg.kl_divergence(np.tile(a, (4, 1)), np.tile(b, (4, 1)), rng=0, n_bootstrap=0)
+    assert fg.kl_divergence(a, a, rng=0, n_bootstrap=0).warnings == ()  # one row of each sample
+
+
+def test_independence_test_leaves_copies_out():
+    x, y = rows(200)[0].T
+    with pytest.warns(UserWarning, match=r"^600 rows are copies of others and are left out"):
+        r = fg.independence_test(np.tile(x, 4), np.tile(y, 4), rng=0, n_permutations=49)
+    once = fg.independence_test(x, y, rng=0, n_permutations=49)
+    assert (r.p_value, r.statistic, r.n_samples) == (once.p_value, once.statistic, 200)
+
+
+def test_a_mixture_does_not_take_copies_for_structure():
+    """Copies on both sides of a fold would be told by components of their own."""
+    X = np.repeat(rows(100)[0], 4, axis=0)
+    assert fg.GaussianMixture(rng=0).fit(X).n_components <= 2
+
+
+def test_every_executor_finds_them():
+    x, y = (np.tile(column[:, 0], 4) for column in rows(100))
+    with pytest.warns(UserWarning, match=FOUND):
+        r = fg.mutual_information(x, y, rng=0, n_bootstrap=20)
+    with ThreadPoolExecutor(2) as executor, pytest.warns(UserWarning, match=FOUND):
+        other = fg.mutual_information(x, y, rng=0, n_bootstrap=20, executor=executor)
+    np.testing.assert_array_equal(r.bootstrap_distribution, other.bootstrap_distribution)

@@ -277,7 +277,8 @@ def test_ties_never_turn_into_information():
 def test_value_is_twice_the_plug_in_less_the_mean_of_the_replicates():
     found = job(overlapping(2, 200), n_components=2, n_bootstrap=15)  # the number is fixed, so replicates are centres
     np.testing.assert_allclose(found["value"], 2 * found["plug_in"] - found["bootstrap"].mean(), rtol=1e-13)
-    np.testing.assert_allclose(found["standard_error"], found["bootstrap"].std(ddof=1), rtol=1e-12)
+    quoted = np.hypot(found["bootstrap"].std(ddof=1), found["marginals_error"])
+    np.testing.assert_allclose(found["standard_error"], quoted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

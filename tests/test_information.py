@@ -203,7 +203,7 @@ def test_replicates_that_fail_are_counted(xy, core_finds):
         found["bootstrap"][:3] = np.nan
         replicates = found["bootstrap"]
         value, standard_error, n_failed = _core.finish(
-            replicates, replicates, found["plug_in"], found["corrected"], 0, 0
+            replicates, replicates, found["plug_in"], found["corrected"], 0, 0, 0
         )
         return {**found, "value": value, "standard_error": standard_error, "n_failed": n_failed}
 

@@ -16,6 +16,16 @@ def pair(x, y, weights=None):
     return _core.QUANTITIES["information"], ((x, None, 0), (y, None, 0), (None, None, 0)), weights, None
 
 
+def copies(*columns):
+    """The first row that is like each, and how many rows are like an earlier one, where these count as copies."""
+    n = len(columns[0])
+    _, firsts, numbers = np.unique(np.column_stack(columns), axis=0, return_index=True, return_inverse=True)
+    n_fine = sum(len(np.unique(column)) >= 0.9 * len(firsts) for column in columns)
+    if len(firsts) <= 20 or n - len(firsts) < 0.05 * n or n_fine < 2:
+        return None
+    return firsts[numbers.reshape(-1)], n - len(firsts)
+
+
 # ---- instructions of the processor -----------------------------------------------------------------------------------
 
 

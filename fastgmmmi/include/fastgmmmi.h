@@ -378,6 +378,10 @@ typedef struct fgm_result {
     double shortfall;           /* information that nearest neighbours find in the data and not in samples of the model; part of value, and, as what
                                  * is still missing may be as much, of standard_error. 0 where none was found, or looked for */
     double shortfall_error;     /* its standard deviation, likewise part of standard_error */
+    double marginals_error;     /* scatter of the value over the maps of the columns that held-out rows can hardly tell apart, likewise part of
+                                 * standard_error; 0 where one map is sure, was asked for, or was chosen on a sample of the rows */
+    int64_t n_copies;           /* rows, or pairs of a paired divergence, that are copies of others, which they were resampled and folded with, see
+                                 * fgm_copies; 0 where groups are given */
 } fgm_result;
 
 /* A variable: continuous columns, labels, or both. All zero where it is absent. */
@@ -404,12 +408,22 @@ typedef struct fgm_data {
     const double *sample_weight; /* (n) or NULL */
     int32_t quantity;            /* fgm_quantity */
     int32_t reserved;            /* 0 */
-    const int32_t *groups;       /* (n): 0 .. n-1: rows of one group are resampled and folded together; NULL: each row is its own group */
+    const int32_t *groups;       /* (n): 0 .. n-1: rows of one group are resampled and folded together; NULL: each row is its own group, but for
+                                  * copies, see fgm_copies */
 } fgm_data;
 
 /* The most classes and components that a result of this job can hold, to size its arrays. Errors: FGM_ERROR_VERSION, FGM_ERROR_TOO_FEW_SAMPLES,
  * FGM_ERROR_WEIGHTS, FGM_ERROR_LABELS, FGM_ERROR_ONE_CLASS, FGM_ERROR_TOO_MANY_CLASSES. */
 FGM_FUNCTION(int, fgm_result_sizes, (const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components));
+
+/* Number rows so that those that are copies of others share theirs, which is the place of the first. *n_copies counts all but the first of each. It is 0,
+ * and groups are unspecified, where fewer than 5% of the rows are copies, or equal rows may be rounded ones that meet by chance: unless two columns at
+ * least take nine tenths as many values as there are different rows. Jobs without groups take what this finds, and so does fgm_fit: on both sides of a
+ * fold copies would look like dependence. Rows are those of all variables together, of which there may be any number. */
+FGM_FUNCTION(int, fgm_copies, (const fgm_variable *variables, /* (n_variables) */
+             int32_t n_variables, int64_t n,
+             int32_t *groups,                                 /* (n) */
+             int64_t *n_copies));
 
 /* Any estimate: fit, bias correction and error bar by bootstrap. With x and y both discrete it is that of their table, corrected by the
  * jackknife. Errors: those of fgm_fit and fgm_result_sizes; fault_column and fault_variable of the result say what they are about. */
@@ -461,7 +475,7 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
 /* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with the number of components that half as many
  * rows would choose, and with that of the full fit: a search is biased towards few components, while a fixed number is taken as if it were known.
- * Then shortfall is added to value, and the squares of shortfall and shortfall_error to that of standard_error.
+ * Then shortfall is added to value, and the squares of shortfall, shortfall_error and marginals_error to that of standard_error.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */
 FGM_FUNCTION(int, fgm_finish, (const double *bootstrap, /* (n_bootstrap) */
              const double *centres,                     /* (n_bootstrap) */
@@ -528,7 +542,8 @@ FGM_FUNCTION(void, fgm_log, (const double *in /* (n) */, int64_t n, double *out 
     X(fgm_log_density_in) \
     X(fgm_responsibilities_in) \
     X(fgm_expect) \
-    X(fgm_student_scores)
+    X(fgm_student_scores) \
+    X(fgm_copies)
 
 /* What the capsule fastgmmmi._core._C_API of the installed package points to. The first three members have their places for ever. */
 typedef struct fgm_api {

@@ -216,6 +216,8 @@ struct estimate {
     bool converged;
     std::vector<double> bootstrap; /* (n_bootstrap): a replicate that failed is NaN */
     double shortfall;              /* what nearest neighbours find and the mixture misses: part of value and standard_error */
+    double marginals_error;        /* scatter of the value over maps of the columns that held-out rows can hardly tell apart: part of standard_error */
+    std::int64_t n_copies;         /* samples that are copies of others, which they were resampled and folded with */
 };
 
 /* I(x; y), or I(x; y | given). sample_weight: one for each sample, or none. */
@@ -239,8 +241,8 @@ inline estimate mutual_information(samples x, samples y, std::uint64_t seed, con
     found.bootstrap = bootstrap.data();
     const int status = fgm_information(&data, &options, seed, &found);
     check(status, found.fault_column);
-    return {found.value,        found.standard_error, found.plug_in,        found.integration_error,
-            found.n_components, found.converged != 0, std::move(bootstrap), found.shortfall};
+    return {found.value,          found.standard_error, found.plug_in,   found.integration_error, found.n_components,
+            found.converged != 0, std::move(bootstrap), found.shortfall, found.marginals_error,   found.n_copies};
 }
 
 } // namespace fastgmmmi

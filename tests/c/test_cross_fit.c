@@ -38,7 +38,7 @@ static void test_one_gaussian(void) {
     fgm_options options;
     fgm_prepared prepared;
     fgm_model model;
-    double *X = draw_d5(ROWS, 3), mean, score;
+    double *X = draw_d5(ROWS, 3), *scores = numbers(ROWS), mean, score = 0.0, largest = 0.0;
     fgm_options_init(&options);
     options.n_components = 1;
     options.n_folds = FOLDS;
@@ -57,36 +57,68 @@ static void test_one_gaussian(void) {
     fgm_mixture whole = model.mixtures[0];
     whole.weights[0] = whole.factors[0] = whole.factors[2] = 1.0;
     whole.means[0] = whole.means[1] = whole.factors[1] = 0.0;
-    check_status(fgm_cross_fit(&prepared, &model, &mean, &score), FGM_OK, "cross-fit");
+    check_status(fgm_cross_fit(&prepared, &model, &mean, scores), FGM_OK, "cross-fit");
     const double *x = prepared.samples.columns + prepared.layout.columns[0] * prepared.samples.stride,
                  *y = prepared.samples.columns + prepared.layout.columns[1] * prepared.samples.stride;
-    double matched = 0.0, told = 0.0, mismatched = 0.0, pairs = 0.0;
+    double matched = 0.0, told = 0.0, mismatched = 0.0, *expected = numbers(ROWS);
+    memset(expected, 0, ROWS * sizeof *expected);
     for (int fold = 0; fold < FOLDS; ++fold) {
         int64_t first = (int64_t)fold * ROWS / FOLDS, last = (int64_t)(fold + 1) * ROWS / FOLDS, n = last - first;
         gaussian g = moments_without(x, y, first, last);
+        double in_fold = 0.0;
         for (int64_t i = 0; i < n; ++i) {
             double t = log_ratio(g, x[first + i], y[first + i]);
             matched += t;
             told -= log1p(MISMATCHED * exp(-t));
-            for (int64_t s = 1; s <= SHIFTS; ++s) {
-                int64_t shift = s * n / (2 * SHIFTS + 1);
-                mismatched -= log1p(exp(log_ratio(g, x[first + i], y[first + (i + shift) % n])) / MISMATCHED);
-                mismatched -= log1p(exp(log_ratio(g, x[first + i], y[first + (i + n - shift) % n])) / MISMATCHED);
-                pairs += 2.0;
+            expected[first + i] -= log1p(MISMATCHED * exp(-t));
+            for (int64_t s = -SHIFTS; s <= SHIFTS; ++s) {
+                int64_t shift = s < 0 ? n - -s * n / (2 * SHIFTS + 1) : s * n / (2 * SHIFTS + 1), other = (i + shift) % n;
+                if (s == 0) continue;
+                double pair = -log1p(exp(log_ratio(g, x[first + i], y[first + other])) / MISMATCHED);
+                expected[first + i] += pair; /* ten of them: M times their mean */
+                expected[first + other] += pair;
+                in_fold += pair;
             }
         }
+        for (int64_t i = first; i < last; ++i) expected[i] -= in_fold / (double)n;
+        mismatched += in_fold;
+    }
+    for (int64_t i = 0; i < ROWS; ++i) {
+        largest = fmax(largest, fabs(scores[i] - expected[i]));
+        score += scores[i] / ROWS;
     }
     check(fabs(mean - matched / ROWS) < 1e-12, "mean log ratio is off by %g", mean - matched / ROWS);
-    check(fabs(score - told / ROWS - MISMATCHED * mismatched / pairs) < 1e-12, "score is off by %g",
-          score - told / ROWS - MISMATCHED * mismatched / pairs);
+    check(largest < 1e-12, "scores are off by up to %g", largest);
+    check(fabs(score - (told + mismatched) / ROWS) < 1e-12, "their mean is off by %g", score - (told + mismatched) / ROWS);
     check(score > -log1p(MISMATCHED) - MISMATCHED * log1p(1.0 / MISMATCHED), "dependence is told better than by tossing coins: %g", score);
     fgm_model_release(&model);
     fgm_prepared_release(&prepared);
     free(columns);
+    free(scores);
+    free(expected);
     free(X);
+}
+
+/* Odds of a normal mean: with differences of mean m and standard error s, P(N(m, s) > 0) to the rest. */
+static void test_odds(void) {
+    const double a[] = {1.0, 2.0, 0.5, 3.0, 1.5, 2.5}, b[] = {0.5, 2.5, 0.0, 1.0, 2.0, 2.0}, weights[] = {1.0, 2.0, 1.0, 0.5, 1.0, 3.0};
+    const uint32_t groups[] = {0, 0, 1, 2, 2, 2};
+    fgm_samples rows = {.n = 6};
+    double share = 0.5 * erfc(-2.5 / sqrt(2.0 * 4.208333333333333)); /* sums: of differences 2.5, of their squares about the mean 4.2083 */
+    check(fabs(fgm_odds(rows, a, b) - share / (1.0 - share)) < 1e-12, "odds of six rows: %g", fgm_odds(rows, a, b));
+    check(fabs(fgm_odds(rows, a, b) * fgm_odds(rows, b, a) - 1.0) < 1e-12, "either way round");
+    check(fgm_odds(rows, a, a) == 1.0, "what is equal");
+    rows.weights = weights;
+    rows.groups = groups; /* weighted differences about their mean, 2.0 / 8.5, by group */
+    double mean = 2.0 / 8.5, first = -0.5 - 3.0 * mean, second = 0.5 - mean, third = 2.0 - 4.5 * mean;
+    share = 0.5 * erfc(-2.0 / sqrt(2.0 * (first * first + second * second + third * third)));
+    check(fabs(fgm_odds(rows, a, b) - share / (1.0 - share)) < 1e-12, "odds of three groups: %g", fgm_odds(rows, a, b));
+    rows = (fgm_samples){.n = 1};
+    check(fgm_odds(rows, a, b) == INFINITY && fgm_odds(rows, b, a) == 0.0, "no scatter, no doubt");
 }
 
 int main(void) {
     test_one_gaussian();
+    test_odds();
     return summary();
 }

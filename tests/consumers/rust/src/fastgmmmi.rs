@@ -63,6 +63,8 @@ struct RawResult {
     degrees_of_freedom: f64,
     shortfall: f64,
     shortfall_error: f64,
+    marginals_error: f64,
+    n_copies: i64,
 }
 
 extern "C" {
@@ -136,6 +138,8 @@ pub fn mutual_information(
         degrees_of_freedom: f64::NAN,
         shortfall: 0.0,
         shortfall_error: 0.0,
+        marginals_error: 0.0,
+        n_copies: 0,
     };
     // SAFETY: the slices outlive the call, after which the library keeps no pointer; arrays of the result may be null.
     let status = unsafe {
