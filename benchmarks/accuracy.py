@@ -2,10 +2,11 @@
 
 Writes benchmarks/results/accuracy.md, unless options leave something out. Finished runs are kept in
 benchmarks/results/accuracy.jsonl, so that a stopped run goes on where it was, for the same build. Nearest neighbours
-(KSG, scikit-learn) and gmm-mi stand beside where `python benchmarks/peers.py` has installed them.
+of four packages (accuracy-neighbours.jsonl) and gmm-mi stand beside where `python benchmarks/peers.py` has installed
+them.
 `--integral` compares the integral of fixed mixtures with an independent adaptive one, `--bits` compares the bits of
 results over threads and CPU tiers, `--discrete` measures estimates with labels and conditions, entropies and
-divergences, and writes benchmarks/results/discrete.md. `--delta` measures the error bars without resampling (delta.md),
+divergences, and writes benchmarks/results/discrete.md. `--delta` measures the error bars without resampling (delta.md).
 """
 
 import argparse
@@ -36,6 +37,7 @@ SIZES = [200, 2_000, 20_000]
 DELTA_SIZES = [200, 1_000, 5_000]
 BITS_SEEDS = 4
 GMM_MI_SAMPLES = 200  # larger ones take it minutes
+NEIGHBOUR_SEEDS = 20
 
 # ---- single runs -----------------------------------------------------------------------------------------------------
 
@@ -45,11 +47,16 @@ def run(case_name: str, n: int, seed: int, with_gmm_mi: bool) -> dict:
     case = cases.named(case_name)
     x, y = runs.data(case, n, seed)
     record = {"case": case.name, "n": n, **runs.estimate(x, y, seed)}
-    if x.ndim == 1:
-        for name, environment, call in (("ksg", "scikit-learn", "ksg_scikit_learn"), ("gmm_mi", "gmm-mi", "gmm_mi")):
-            worker = runs.peer(environment) if name == "ksg" or with_gmm_mi else None
-            record[name] = worker.call(call, {"x": x, "y": y}).get("value") if worker else None
+    if with_gmm_mi and (worker := runs.peer("gmm-mi")):
+        record["gmm_mi"] = worker.call("gmm_mi", {"x": x, "y": y}).get("value")
     return record
+
+
+def run_neighbour(package: str, case_name: str, n: int, seed: int) -> dict:
+    """The same data set through one package's nearest neighbours."""
+    environment, call = peers.NEIGHBOURS[package]
+    x, y = runs.data(cases.named(case_name), n, seed)
+    return runs.peer(environment).call(call, {"x": x, "y": y})
 
 
 def run_all(chosen: list[cases.Case], sizes: list[int], seeds: int, gmm_mi_seeds: int, processes: int) -> list[dict]:
@@ -61,6 +68,20 @@ def run_all(chosen: list[cases.Case], sizes: list[int], seeds: int, gmm_mi_seeds
         for seed in range(seeds)
     ]
     return list(runs.collect("accuracy", run, keys, processes).values())
+
+
+def run_neighbours(chosen: list[cases.Case], sizes: list[int], seeds: int, processes: int) -> dict[runs.Key, dict]:
+    """Every run of the packages that are installed; scalars alone where a package takes no vectors."""
+    keys = [
+        (package, case.name, n, seed)
+        for package, (environment, _) in peers.NEIGHBOURS.items()
+        if peers.interpreter(environment).exists()
+        for case in chosen
+        if package not in peers.FOR_SCALARS_ONLY or runs.data(case, 2, 0)[0].ndim == 1
+        for n in sizes
+        for seed in range(min(seeds, NEIGHBOUR_SEEDS))
+    ]
+    return runs.collect("accuracy-neighbours", run_neighbour, keys, processes, peers.versions())
 
 
 # ---- the table of errors ---------------------------------------------------------------------------------------------
@@ -76,7 +97,6 @@ HEADER = [
     "covers 68 / 95, %",
     "largest pull",
     "time, one thread",
-    "KSG's mean error",
     "gmm-mi's mean error",
     "verdict",
 ]
@@ -97,10 +117,7 @@ def summary(case: cases.Case, n: int, records: list[dict]) -> list[str]:
     errors = values - case.truth
     covers = [100 * np.mean(runs.holds(records, level, case.truth)) for level in (68, 95)]
     pull, bias = np.abs(errors / quoted).max(), errors.mean() / quoted.mean()
-    theirs = {
-        name: np.array([record[name] for record in records if record.get(name) is not None]) - case.truth
-        for name in ("ksg", "gmm_mi")
-    }
+    theirs = np.array([record["gmm_mi"] for record in records if record.get("gmm_mi") is not None]) - case.truth
     return [
         case.name,
         f"{n:,}",
@@ -112,8 +129,7 @@ def summary(case: cases.Case, n: int, records: list[dict]) -> list[str]:
         f"{covers[0]:.0f} / {covers[1]:.0f}",
         f"{pull:.1f}",
         report.duration(np.median([record["seconds"] for record in records])),
-        report.with_error(theirs["ksg"]) or ("absent" if "ksg" in records[0] else "scalars only"),
-        report.with_error(theirs["gmm_mi"]),
+        report.with_error(theirs),
         verdict(case, bias, pull, covers),
     ]
 
@@ -125,6 +141,25 @@ def error_table(chosen: list[cases.Case], sizes: list[int], records: list[dict])
         groups[record["case"], record["n"]].append(record)
     rows = [summary(case, n, groups[case.name, n]) for case in chosen for n in sizes]
     return report.table(HEADER, rows)
+
+
+def neighbour_table(
+    chosen: list[cases.Case], sizes: list[int], records: list[dict], neighbours: dict[runs.Key, dict]
+) -> str:
+    """Mean errors on the same data sets: ours, and those of nearest neighbours, package by package."""
+    ours = {tuple(record["key"][:3]): record["value"] for record in records}
+    rows = []
+    for case in chosen:
+        for n in sizes:
+            seeds = [seed for seed in range(NEIGHBOUR_SEEDS) if (case.name, n, seed) in ours]
+            found = [
+                [neighbours.get((package, case.name, n, seed), {}).get("value") for seed in seeds]
+                for package in peers.NEIGHBOURS
+            ]
+            columns = [[ours[case.name, n, seed] for seed in seeds], *found]
+            errors = [np.array([value for value in column if value is not None]) - case.truth for column in columns]
+            rows.append([case.name, f"{n:,}", *map(report.with_error, errors)])
+    return report.table(["case", "n", "fastgmmmi", *peers.NEIGHBOURS], rows)
 
 
 # ---- labels, conditions, entropy, divergence -------------------------------------------------------------------------
@@ -394,11 +429,16 @@ def main() -> None:
     parts = [f"# Accuracy\n\n{report.machine()}."]
     if everything:
         records = run_all(chosen, options.sizes, options.seeds, options.gmm_mi, options.processes)
+        neighbours = run_neighbours(chosen, options.sizes, options.seeds, options.processes)
         parts += [
             f"## Estimates\n\n{options.seeds} data sets for each row, every option at its default; errors in nats. "
             f"{peers.versions()}",
             error_table(chosen, options.sizes, records),
             peers.published_table(),
+            f"## Beside nearest neighbours\n\nMean errors over {min(options.seeds, NEIGHBOUR_SEEDS)} of these data "
+            "sets, nats. Packages are as they come (k = 3; infomeasure 4), and none gives an error bar; scikit-learn "
+            "and ennemi take scalars only.",
+            neighbour_table(chosen, options.sizes, records, neighbours),
         ]
     if everything or options.integral:
         parts += ["## Integrals of fixed mixtures, to 1e-5 nats", integral_table()]

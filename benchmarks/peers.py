@@ -24,6 +24,14 @@ ENVIRONMENTS = {
     "scikit-learn": ["scikit-learn>=1.9"],
     "nearest-neighbours": ["ennemi>=1.5", "infomeasure>=0.6.3", "npeet-plus>=0.2"],
 }
+# Nearest-neighbour estimates, which have no error bars: package, its environment, and worker.py's call.
+NEIGHBOURS = {
+    "scikit-learn": ("scikit-learn", "ksg_scikit_learn"),
+    "ennemi": ("nearest-neighbours", "ksg_ennemi"),
+    "infomeasure": ("nearest-neighbours", "ksg_infomeasure"),
+    "npeet-plus": ("nearest-neighbours", "ksg_npeet"),
+}
+FOR_SCALARS_ONLY = ("scikit-learn", "ennemi")
 # gmm-mi's published runs (Piras et al. 2023, 501 data sets each), what it calls the bootstrap mean: mean error, quoted
 # error, scatter, and how many per cent of its 68% and 95% intervals hold the truth.
 PUBLISHED = {

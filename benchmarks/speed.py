@@ -122,23 +122,17 @@ JOBS = [
 ]
 LIKE_FOR_LIKE_GOAL = 1000
 LIKE_FOR_LIKE = {"n_bootstrap": 50, "reselect": False, "rng": 0}
-NEIGHBOURS = {
-    "scikit-learn": ("scikit-learn", "ksg_scikit_learn"),
-    "ennemi": ("nearest-neighbours", "ksg_ennemi"),
-    "infomeasure": ("nearest-neighbours", "ksg_infomeasure"),
-    "npeet-plus": ("nearest-neighbours", "ksg_npeet"),
-}
 NEIGHBOURS_TO_MATCH = ("scikit-learn", "ennemi")
 
 
 def run_jobs(tables: Tables, repeats: int, quick: bool) -> None:
     """Whole jobs beside gmm-mi, which has error bars, and nearest neighbours, which have none."""
     ours, gmm_mi = peers.start_ours(), peers.start("gmm-mi")
-    neighbours = {name: (peers.start(environment), call) for name, (environment, call) in NEIGHBOURS.items()}
+    neighbours = {name: (peers.start(environment), call) for name, (environment, call) in peers.NEIGHBOURS.items()}
     for job in JOBS:
         gmm_mi_runs = job.gmm_mi == "quick" or (job.gmm_mi == "slow" and not quick)
         like, default, theirs = Timings(), Timings(), Timings() if gmm_mi_runs else Timings(reply={"failed": "not run"})
-        neighbour_times = {name: Timings() for name in NEIGHBOURS}
+        neighbour_times = {name: Timings() for name in peers.NEIGHBOURS}
         for seed in range(repeats):
             arrays = dict(zip("xy", job.case.sample(np.random.default_rng(seed), job.n), strict=True))
             if seed == 0:  # what is done once in a process is not timed
@@ -520,11 +514,11 @@ def main() -> None:
         f"# Speed\n\n{report.machine()}.\n{peers.versions()}\n\n{EXPLANATION}\n\n{report.table(HEADER, tables.times)}"
     )
     if tables.estimates:
-        header = ["work", "fastgmmmi, 50 bootstraps", "fastgmmmi, every default", *NEIGHBOURS]
+        header = ["work", "fastgmmmi, 50 bootstraps", "fastgmmmi, every default", *peers.NEIGHBOURS]
         text += "\n\nBeside nearest neighbours (KSG), which have no error bar:\n\n" + report.table(
             header, tables.neighbours
         )
-        header = ["work", "truth", "fastgmmmi, 50 bootstraps", "fastgmmmi, every default", "gmm-mi", *NEIGHBOURS]
+        header = ["work", "truth", "fastgmmmi, 50 bootstraps", "fastgmmmi, every default", "gmm-mi", *peers.NEIGHBOURS]
         text += f"\n\nThe estimates of the last round, in nats:\n\n{report.table(header, tables.estimates)}"
     report.publish("speed", text, record=not options.quick and options.rows == list(SECTIONS))
 
