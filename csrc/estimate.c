@@ -322,11 +322,14 @@ static double log_volume(const fgm_prepared *prepared) {
     return sum;
 }
 
-/* Mean of the log ratio across folds, and the mean that has no bias, see cross_fit.c. */
+/* Of the means of the log ratio over the data, within and across folds: the mean that has no bias, see cross_fit.c. */
+static double average_without_bias(double n_folds, double within, double across) {
+    return (n_folds * within + (n_folds - 1.0) * across) / (2.0 * n_folds - 1.0);
+}
+
 static int average_over_data(const class_fits *fits, const fgm_moments *moments, double *across, double *corrected) {
-    double k = fits->prepared->settings.options->n_folds;
     FGM_TRY(fgm_cross_fit(fits->prepared, &fits->model, across, NULL));
-    *corrected = (k * moments->mean + (k - 1.0) * *across) / (2.0 * k - 1.0);
+    *corrected = average_without_bias(fits->prepared->settings.options->n_folds, moments->mean, *across);
     return FGM_OK;
 }
 
@@ -352,12 +355,12 @@ static int correct(const class_fits *fits, const fgm_moments *moments, fgm_resul
 }
 
 /* The quantity under the fits themselves. */
-static int integrate_fits(class_fits *fits, const fgm_moments *moments) {
+static int integrate_fits(class_fits *fits, double deviation) {
     const fgm_prepared *prepared = fits->prepared;
     if (!isnan(fits->plug_in)) return FGM_OK;
     fits->integration_error = 0.0;
     if (prepared->student.freedom > 0.0) return fgm_student_information(&prepared->student, &prepared->layout, &fits->plug_in);
-    double tol = integration_tol(prepared->settings.options, prepared->d, moments->deviation, prepared->n);
+    double tol = integration_tol(prepared->settings.options, prepared->d, deviation, prepared->n);
     return fgm_integrate_model(&fits->model, &prepared->layout, tol, FGM_MAX_WORK, fits->seed, &fits->plug_in, &fits->integration_error);
 }
 
@@ -382,7 +385,7 @@ static int evaluate_fits(class_fits *fits, fgm_result *result) {
         result->is_corrected = 1;
         result->integration_error = 0.0;
     } else {
-        FGM_TRY(integrate_fits(fits, &moments));
+        FGM_TRY(integrate_fits(fits, moments.deviation));
         result->plug_in = fits->plug_in + log_volume(prepared);
         result->integration_error = fits->integration_error;
     }
@@ -495,7 +498,8 @@ typedef struct candidate {
     fgm_prepared prepared;
     class_fits fits;
     double *scores; /* (n): how well the dependence is described at each row, when it has not been learned from; NULL until they are asked for */
-    double score, mean; /* of these, and of the log ratio there */
+    double score; /* the mean of these */
+    double across; /* mean of the log ratio there */
 } candidate;
 
 static int prepare_candidate(candidate *fitted, const fgm_data *data, const fgm_options *options, int marginals, uint64_t seed, fgm_fault *fault) {
@@ -582,43 +586,42 @@ static int find_scores(candidate *fitted) {
     fgm_samples rows = fitted->prepared.samples;
     fitted->scores = fgm_allocate((size_t)rows.n);
     if (!fitted->scores) return FGM_ERROR_MEMORY;
-    FGM_TRY(fgm_cross_fit(&fitted->prepared, &fitted->fits.model, &fitted->mean, fitted->scores));
+    FGM_TRY(fgm_cross_fit(&fitted->prepared, &fitted->fits.model, &fitted->across, fitted->scores));
     fitted->score = fgm_weighted_mean(rows, fitted->scores);
     return FGM_OK;
 }
 
-/* The value under one map, but for its bias. */
-static int rough_value(candidate *fitted, double *value) {
+/* About the value under one map: an integral over the model is too large by about as much as the mean over the data is. */
+static int find_rough_value(candidate *fitted, double *value) {
     const fgm_prepared *prepared = &fitted->prepared;
     fgm_moments moments;
-    *value = fitted->mean;
-    if (fitted->options.integral == FGM_INTEGRAL_DATA) return FGM_OK;
     FGM_TRY(fgm_find_moments(&fitted->fits.model, &prepared->layout, prepared->samples, prepared->classes.first, &moments));
-    FGM_TRY(integrate_fits(&fitted->fits, &moments));
-    *value = fitted->fits.plug_in;
+    *value = average_without_bias(fitted->options.n_folds, moments.mean, fitted->across);
+    if (fitted->options.integral == FGM_INTEGRAL_DATA) return FGM_OK;
+    FGM_TRY(integrate_fits(&fitted->fits, moments.deviation));
+    *value += fitted->fits.plug_in - moments.mean;
     return FGM_OK;
 }
 
-/* How far values scatter over the maps that the scores can hardly tell apart (Buckland, Burnham and Augustin 1997). */
+/* How far the value scatters over maps, by the odds that each is the best (Buckland, Burnham and Augustin 1997). */
 static int find_spread(candidate *tried, int n_tried, int best, double *spread) {
     double odds[N_MAPS], values[N_MAPS], total = 0.0, mean = 0.0, square = 0.0;
     int n_likely = 0;
     *spread = 0.0;
     for (int i = 0; i < n_tried; ++i) {
         odds[i] = i == best ? 1.0 : fgm_odds(tried[best].prepared.samples, tried[i].scores, tried[best].scores);
-        n_likely += odds[i] >= UNLIKELY;
+        if (odds[i] < UNLIKELY) odds[i] = 0.0;
+        n_likely += odds[i] > 0.0;
     }
     if (n_likely < 2) return FGM_OK;
     for (int i = 0; i < n_tried; ++i) {
-        if (odds[i] < UNLIKELY) continue;
-        FGM_TRY(rough_value(&tried[i], &values[i]));
+        if (odds[i] == 0.0) continue;
+        FGM_TRY(find_rough_value(&tried[i], &values[i]));
         total += odds[i];
         mean += odds[i] * values[i];
     }
     mean /= total;
-    for (int i = 0; i < n_tried; ++i) {
-        if (odds[i] >= UNLIKELY) square += odds[i] * (values[i] - mean) * (values[i] - mean);
-    }
+    for (int i = 0; i < n_tried; ++i) square += odds[i] > 0.0 ? odds[i] * (values[i] - mean) * (values[i] - mean) : 0.0;
     *spread = sqrt(square / total);
     return FGM_OK;
 }
