@@ -416,7 +416,7 @@ static int run_bootstrap(const fgm_prepared *prepared, uint64_t seed, const fgm_
         .centres = centres,
         .count = count,
     };
-    if (prepared->d == 3 && prepared->classes.n > 1) { /* many components at once in space: what the error bar needs, in little time */
+    if (prepared->d == 3) { /* lattices in space are large, those of many components above all: what the error bar needs, in little time */
         bootstrap.integration_tol = fmax(options->integration_tol, REPLICATE_TOL * moments.deviation / sqrt((double)prepared->n));
         bootstrap.integration_work = REPLICATE_WORK;
     }

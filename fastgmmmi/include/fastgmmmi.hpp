@@ -216,8 +216,8 @@ struct estimate {
     bool converged;
     std::vector<double> bootstrap; /* (n_bootstrap): a replicate that failed is NaN */
     double shortfall;              /* what nearest neighbours find and the mixture misses: part of value and standard_error */
-    double marginals_error;        /* scatter of the value over maps of the columns that held-out rows can hardly tell apart: part of standard_error */
-    std::int64_t n_copies;         /* samples that are copies of others, which they were resampled and folded with */
+    double marginals_error; /* scatter of the value over maps of the columns that held-out rows can hardly tell apart: part of standard_error */
+    std::int64_t n_copies; /* samples that are copies of others, which they were resampled and folded with */
 };
 
 /* I(x; y), or I(x; y | given). sample_weight: one for each sample, or none. */
