@@ -528,7 +528,7 @@ int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_sampl
  * ratio at each row, by whose mean maps of the columns can be compared. */
 int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *scores /* (n) or NULL */);
 
-/* Odds that scores are better than others in truth, whatever their means say: from the scatter of their difference over rows, or groups of rows. */
+/* Odds that scores are better than others in other data of this kind: from the scatter of their difference over rows, or groups of rows. */
 double fgm_odds(fgm_samples rows, const double *scores /* (n) */, const double *others /* (n) */);
 
 /* Information that nearest neighbours find in the data beyond what they find in samples of the mixture, and its standard deviation; 0 where it is not

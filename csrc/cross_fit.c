@@ -20,6 +20,7 @@
 
 #define MAX_FOLDS 64
 #define SHIFTS 5 /* of y against x, either way */
+#define SHARPENED 2.0 /* differences in odds: an observed one scatters by its error too, so that odds of what is nearly clear would be too large */
 #define MISMATCHED (2.0 * SHIFTS) /* pairs from which each pair is told */
 
 typedef struct cross_fit {
@@ -232,6 +233,6 @@ double fgm_odds(fgm_samples rows, const double *scores, const double *others) {
         sum = 0.0;
     }
     if (!(squares > 0.0)) return mean < 0.0 ? 0.0 : mean > 0.0 ? INFINITY : 1.0;
-    double share = 0.5 * erfc(-mean * total / sqrt(2.0 * squares));
+    double share = 0.5 * erfc(-SHARPENED * mean * total / sqrt(2.0 * squares));
     return share / (1.0 - share);
 }

@@ -99,19 +99,19 @@ static void test_one_gaussian(void) {
     free(X);
 }
 
-/* Odds of a normal mean: with differences of mean m and standard error s, P(N(m, s) > 0) to the rest. */
+/* Odds of a normal mean: with differences of mean m and standard error s, P(N(2 m, s) > 0) to the rest. */
 static void test_odds(void) {
     const double a[] = {1.0, 2.0, 0.5, 3.0, 1.5, 2.5}, b[] = {0.5, 2.5, 0.0, 1.0, 2.0, 2.0}, weights[] = {1.0, 2.0, 1.0, 0.5, 1.0, 3.0};
     const uint32_t groups[] = {0, 0, 1, 2, 2, 2};
     fgm_samples rows = {.n = 6};
-    double share = 0.5 * erfc(-2.5 / sqrt(2.0 * 4.208333333333333)); /* sums: of differences 2.5, of their squares about the mean 4.2083 */
+    double share = 0.5 * erfc(-2.0 * 2.5 / sqrt(2.0 * 4.208333333333333)); /* sums: of differences 2.5, of their squares about the mean 4.2083 */
     check(fabs(fgm_odds(rows, a, b) - share / (1.0 - share)) < 1e-12, "odds of six rows: %g", fgm_odds(rows, a, b));
     check(fabs(fgm_odds(rows, a, b) * fgm_odds(rows, b, a) - 1.0) < 1e-12, "either way round");
     check(fgm_odds(rows, a, a) == 1.0, "what is equal");
     rows.weights = weights;
     rows.groups = groups; /* weighted differences about their mean, 2.0 / 8.5, by group */
     double mean = 2.0 / 8.5, first = -0.5 - 3.0 * mean, second = 0.5 - mean, third = 2.0 - 4.5 * mean;
-    share = 0.5 * erfc(-2.0 / sqrt(2.0 * (first * first + second * second + third * third)));
+    share = 0.5 * erfc(-2.0 * 2.0 / sqrt(2.0 * (first * first + second * second + third * third)));
     check(fabs(fgm_odds(rows, a, b) - share / (1.0 - share)) < 1e-12, "odds of three groups: %g", fgm_odds(rows, a, b));
     rows = (fgm_samples){.n = 1};
     check(fgm_odds(rows, a, b) == INFINITY && fgm_odds(rows, b, a) == 0.0, "no scatter, no doubt");
