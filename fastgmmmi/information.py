@@ -143,7 +143,7 @@ def mutual_information(
         Nonnegative weights; their scale is without effect.
     groups : array_like, (n,), optional
         Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
-        together. None: each row is its own, unless rows of two columns or more are copies of others.
+        together. None: each row is its own, unless rows are copies of others.
     {keywords}
 
     Returns
@@ -163,9 +163,10 @@ def mutual_information(
     -----
     UserWarning
         If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If classes have
-        few samples. If at least 5% of the rows are copies of others, in two columns or more whose single values are not
-        rounded so far that rows meet by chance. If the estimate grows with every component, so that y looks like a
-        function of x. If nearest neighbours find information that the mixture misses (`MIResult.shortfall`).
+        few samples. If at least 5% of the rows are copies of others: in two columns or more whose single values are not
+        rounded so far that rows meet by chance, or because all rows were repeated. If the estimate grows with every
+        component, so that y looks like a function of x. If nearest neighbours find information that the mixture misses
+        (`MIResult.shortfall`).
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -274,7 +275,7 @@ def entropy(
         Nonnegative weights; their scale is without effect.
     groups : array_like, (n,), optional
         Labels: rows of one group (repeated measurements of a thing, blocks of a time series) are resampled and folded
-        together. None: each row is its own, unless rows of two columns or more are copies of others.
+        together. None: each row is its own, unless rows are copies of others.
     {keywords}
 
     Returns
@@ -292,7 +293,7 @@ def entropy(
     Warns
     -----
     UserWarning
-        If at least 5% of the rows of two columns or more are copies of others, as in `mutual_information`.
+        If at least 5% of the rows are copies of others, as in `mutual_information`.
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 

@@ -70,13 +70,20 @@ def test_what_counts_as_copies():
     assert looked_at(x, y) is None
     assert looked_at(np.round(x, 1), np.round(y, 1)) is None  # equal rows by chance
     assert looked_at(np.round(x, 1), y) is None
-    assert looked_at(np.tile(x, 2)) is None  # one column: ties
+    assert looked_at(np.r_[x, x[:100]]) is None  # one column: ties
+    assert looked_at(np.tile(x, 2)) is not None  # unless there are nothing but
     assert looked_at(np.tile(x, 2), np.repeat(y, 2)) is None  # columns repeat, rows do not
     assert looked_at(np.zeros(400), np.zeros(400)) is None
     assert looked_at(np.arange(400) % 20, np.arange(400) % 20) is None  # looks discrete
     coarse = np.round(x, 1)
     assert len(np.unique(looked_at(*(np.tile(column, 2) for column in (x, y, coarse, np.ones(400)))))) == 400
-    assert looked_at(np.tile(x, 2), np.tile(coarse, 2)) is None  # one column cannot tell
+    few = np.r_[0:400, 0:200]
+    assert looked_at(x[few], coarse[few]) is None  # one column cannot tell
+    assert looked_at(np.tile(x, 2), np.tile(coarse, 2)) is not None  # but all rows were repeated
+    coarse = np.round(x[:150] * 5), np.round(y[:150] * 5)
+    assert looked_at(*coarse) is None
+    assert looked_at(*(np.tile(column, 3) for column in coarse)).max() < 150
+    assert looked_at(*(np.r_[np.tile(column, 3), column[:1]] for column in coarse)) is None
     few = np.r_[0:400, 0:20]
     assert looked_at(x[few], y[few]) is None
     many = np.r_[0:400, 0:40]
@@ -112,7 +119,8 @@ def test_samples_of_divergences():
         r = fg.kl_divergence(*xy, paired=True, rng=0)
     once = fg.kl_divergence(x, y, paired=True, rng=0)
     assert r.standard_error > 0.7 * once.standard_error
-    assert fg.kl_divergence(*xy, rng=0, n_bootstrap=0).warnings == ()  # of one column each: ties
+    some = [np.r_[column[:100], column[:50]] for column in xy]
+    assert fg.kl_divergence(*some, rng=0, n_bootstrap=0).warnings == ()  # of one column each: ties
     a, b = rows(100)
     with pytest.warns(UserWarning, match="^600 rows are copies"):
         fg.kl_divergence(np.tile(a, (4, 1)), np.tile(b, (4, 1)), rng=0, n_bootstrap=0)

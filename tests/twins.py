@@ -21,7 +21,8 @@ def copies(*columns):
     n = len(columns[0])
     _, firsts, numbers = np.unique(np.column_stack(columns), axis=0, return_index=True, return_inverse=True)
     n_fine = sum(len(np.unique(column)) >= 0.9 * len(firsts) for column in columns)
-    if len(firsts) <= 20 or n - len(firsts) < 0.05 * n or n_fine < 2:
+    are_repeated = np.gcd.reduce(np.bincount(numbers.reshape(-1))) > 1
+    if len(firsts) <= 20 or n - len(firsts) < 0.05 * n or (n_fine < 2 and not are_repeated):
         return None
     return firsts[numbers.reshape(-1)], n - len(firsts)
 
