@@ -88,8 +88,7 @@ class GaussianMixture:
         more to gain anything; beyond 2 it hardly matters.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
-        and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart, and
-        error bars may come out a quarter too small.
+        and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional
