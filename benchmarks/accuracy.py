@@ -38,6 +38,7 @@ DELTA_SIZES = [200, 1_000, 5_000]
 BITS_SEEDS = 4
 GMM_MI_SAMPLES = 200  # larger ones take it minutes
 NEIGHBOUR_SEEDS = 20
+NEIGHBOUR_SIZES = SIZES[:2]  # larger ones take some packages seconds each
 
 # ---- single runs -----------------------------------------------------------------------------------------------------
 
@@ -79,6 +80,7 @@ def run_neighbours(chosen: list[cases.Case], sizes: list[int], seeds: int, proce
         for case in chosen
         if package not in peers.FOR_SCALARS_ONLY or runs.data(case, 2, 0)[0].ndim == 1
         for n in sizes
+        if n in NEIGHBOUR_SIZES
         for seed in range(min(seeds, NEIGHBOUR_SEEDS))
     ]
     return runs.collect("accuracy-neighbours", run_neighbour, keys, processes, peers.versions())
@@ -150,7 +152,7 @@ def neighbour_table(
     ours = {tuple(record["key"][:3]): record["value"] for record in records}
     rows = []
     for case in chosen:
-        for n in sizes:
+        for n in (n for n in sizes if n in NEIGHBOUR_SIZES):
             seeds = [seed for seed in range(NEIGHBOUR_SEEDS) if (case.name, n, seed) in ours]
             found = [
                 [neighbours.get((package, case.name, n, seed), {}).get("value") for seed in seeds]
