@@ -2,7 +2,7 @@
  *
  * On both sides of a fold copies look like dependence, and drawn one by one each looks like an observation. So where nobody says which rows belong
  * together, copies do. Equal rows need not be copies, since rounded ones meet by chance: two columns at least must be fine, that is, take nearly as
- * many values as there are different rows; or every row is there as often, or a whole number of times as often, as some number beyond one.
+ * many values as there are different rows; or the numbers of times that rows occur have a common divisor, which chance does not give them.
  *
  * Rows are told apart by a hash table of the first row of each kind. Most data have no copies, which a few hundred random rows tell that are looked
  * for among all: of data of which 5% are copies, they miss it once in 500,000 times.
@@ -120,7 +120,7 @@ static bool are_fine(const fgm_variable *variables, int n_variables, int64_t n, 
     return n_fine == N_FINE;
 }
 
-/* Whether all rows were repeated: what they occur has a common divisor. */
+/* Whether all rows were repeated: the numbers of times that they occur have a common divisor. */
 static bool are_repeated(const int32_t *first /* (n) */, int64_t n, uint32_t *counts /* (n) */) {
     uint32_t divisor = 0;
     memset(counts, 0, (size_t)n * sizeof *counts);

@@ -53,6 +53,7 @@ int64_t fgm_count_groups(fgm_samples samples);
 /* Number of samples of equal weight that say as much (Kish 1965). */
 double fgm_effective_samples(fgm_samples samples);
 
+/* By the weights of the samples. */
 double fgm_weighted_mean(fgm_samples samples, const double *values /* (n) */);
 
 /* First row of a fold of so many; folds hold whole groups. Rows must be in random order. */

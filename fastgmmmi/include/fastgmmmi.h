@@ -416,10 +416,11 @@ typedef struct fgm_data {
  * FGM_ERROR_WEIGHTS, FGM_ERROR_LABELS, FGM_ERROR_ONE_CLASS, FGM_ERROR_TOO_MANY_CLASSES. */
 FGM_FUNCTION(int, fgm_result_sizes, (const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components));
 
-/* Number rows so that those that are copies of others share theirs, which is the place of the first. *n_copies counts all but the first of each. It is 0,
- * and groups are unspecified, where fewer than 5% of the rows are copies, or equal rows may be rounded ones that meet by chance: unless two columns at
- * least take nine tenths as many values as there are different rows, or every row is there a multiple of some number of times. Jobs without groups take what this finds, and so does fgm_fit: on both sides of a
- * fold copies would look like dependence. Rows are those of all variables together, of which there may be any number. */
+/* Number rows so that those that are copies of others share theirs, which is the place of the first. *n_copies counts all but the first of each. It is
+ * 0, and groups are unspecified, where fewer than 5% of the rows are copies, or equal rows may be rounded ones that meet by chance: unless two columns
+ * at least take nine tenths as many values as there are different rows, or the numbers of times that rows occur have a common divisor. Jobs without
+ * groups take what this finds, and so does fgm_fit: on both sides of a fold copies would look like dependence. Rows are those of all variables
+ * together, of which there may be any number. */
 FGM_FUNCTION(int, fgm_copies, (const fgm_variable *variables, /* (n_variables) */
              int32_t n_variables, int64_t n,
              int32_t *groups,                                 /* (n) */
