@@ -36,9 +36,9 @@ void __wrap_free(void *memory) {
 
 /* ---- data: 40 rows of two pairs of columns that depend on each other, and of labels --------------------------------------------- */
 
-enum { N = 40, MOST = 2, REPLICATES = 2, D = 5 };
+enum { N = 40, DIFFERENT = 30, MOST = 2, REPLICATES = 2, D = 5 };
 
-static double columns[4][N], rows[2 * N], weights_of_rows[N];
+static double columns[4][N], rows[2 * N], copied_rows[2 * N], weights_of_rows[N];
 static int32_t two_labels[N], six_labels[N], halves[N];
 
 static void fill_data(void) {
@@ -52,6 +52,7 @@ static void fill_data(void) {
         columns[2][i] = round(10.0 * columns[2][i]) / 10.0; /* ties */
         rows[2 * i] = columns[0][i];
         rows[2 * i + 1] = columns[1][i];
+        for (int j = 0; j < 2; ++j) copied_rows[2 * i + j] = rows[2 * (i % DIFFERENT) + j];
     }
 }
 
@@ -162,6 +163,8 @@ static int information_of_labels(void) {
 }
 
 static int entropy_of_samples(void) { return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .quantity = FGM_QUANTITY_ENTROPY}, small_options()); }
+
+static int entropy_of_copies(void) { return estimate((fgm_data){.x = {copied_rows, NULL, 2, 0}, .quantity = FGM_QUANTITY_ENTROPY}, small_options()); }
 
 static int divergence_of_samples(void) {
     fgm_data data = {.x = {columns[0], NULL, 1, 0}, .y = {NULL, halves, 0, 2}, .quantity = FGM_QUANTITY_DIVERGENCE};
@@ -339,6 +342,7 @@ int main(void) {
     RUN_OUT(information_given_many_labels);
     RUN_OUT(information_of_labels);
     RUN_OUT(entropy_of_samples);
+    RUN_OUT(entropy_of_copies);
     RUN_OUT(divergence_of_samples);
     RUN_OUT(divergence_of_pairs);
     RUN_OUT(range_of_replicates);
