@@ -33,9 +33,16 @@ cdef extern from *:
         timespec_get(&now, TIME_UTC);
         return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
     }
+    #if defined(__linux__)
+    #include <sched.h>
+    static int fgm_this_core(void) { return sched_getcpu(); }
+    #else
+    static int fgm_this_core(void) { return -1; }
+    #endif
     """
     int64_t fgm_next_index(volatile int64_t *counter) noexcept nogil
     double fgm_wall_clock() noexcept nogil
+    int fgm_this_core() noexcept nogil
 
 cdef extern from "fastgmmmi.h" nogil:
     ctypedef struct fgm_api:
@@ -162,6 +169,11 @@ cdef int check(int status, int fault_column=-1, int fault_variable=-1) except -1
 
 
 # ---- one call: threads, progress, cancellation ---------------------------------------------------------------------------------
+
+def this_core():
+    """The number of the core that the calling thread is on; -1 where the system does not tell."""
+    return fgm_this_core()
+
 
 cdef double SECONDS_BETWEEN_POLLS = 0.05
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from . import _core
 from .inputs import whole_number
 
 if TYPE_CHECKING:
-    from concurrent.futures import Executor, Future, ThreadPoolExecutor
+    from concurrent.futures import Executor, Future
 
     from .inputs import Floats, Samples
 
@@ -32,8 +32,7 @@ _Job = TypeVar("_Job", bound=tuple[Any, ...])
 _Result = TypeVar("_Result")
 
 _default_threads: int | None = None
-_pool: ThreadPoolExecutor | None = None
-_pool_lock = threading.Lock()
+_idle_helpers: deque[_Helper] = deque()
 
 
 # ---- threads ---------------------------------------------------------------------------------------------------------
@@ -121,11 +120,70 @@ def start(function: Callable[[], object], count: int, futures: list[Future[objec
     """
     from concurrent.futures import Future
 
+    cores = _cores_around()
     with suppress(RuntimeError):  # no more threads, or the interpreter is shutting down
-        for _ in range(count):
-            # A future of our own: where the pool fails to start a thread it keeps the task, and would run it later.
+        for _ in range(min(count, _MOST_HELPERS)):
+            # A future of our own: where a helper's thread cannot be started its task is kept, and would run later.
             futures.append(Future())
-            _helpers().submit(_run, futures[-1], function)
+            _idle_helper().submit(futures[-1], function, cores)
+
+
+class _Cores(NamedTuple):
+    """Where threads may run, and where helpers of the calling thread are to begin."""
+
+    allowed: set[int]
+    others: set[int]
+
+
+def _cores_around() -> _Cores | None:
+    """Give the cores that the calling thread may use, and all of them but its own; None where there is no other."""
+    core = _core.this_core()
+    if core < 0 or not hasattr(os, "sched_setaffinity"):
+        return None
+    allowed = os.sched_getaffinity(0)
+    others = allowed - {core}
+    return _Cores(allowed, others) if others else None
+
+
+class _Helper:
+    """A thread that waits for tasks.
+
+    Linux on a virtual machine was seen to wake a thread on the core of whoever wakes it, where it waits for
+    milliseconds, while another core sleeps. So a helper is kept off that core until it has begun.
+    """
+
+    def __init__(self) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._thread_id: int | None = None
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="fastgmmmi", initializer=self._introduce)
+
+    def _introduce(self) -> None:
+        self._thread_id = threading.get_native_id()
+
+    def submit(self, future: Future[object], function: Callable[[], object], cores: _Cores | None) -> None:
+        """Run function once, and be idle again; also where future is cancelled before."""
+        future.add_done_callback(lambda _: _idle_helpers.append(self))
+        if cores and self._thread_id is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(self._thread_id, cores.others)
+        self._executor.submit(_run, future, function, cores)
+
+
+def _idle_helper() -> _Helper:
+    try:
+        return _idle_helpers.pop()
+    except IndexError:
+        return _Helper()
+
+
+def _forget_helpers() -> None:
+    """Drop the threads of the parent: they do not exist in a forked child."""
+    _idle_helpers.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_helpers)
 
 
 def share(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]:
@@ -153,7 +211,10 @@ def share(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]
     return results
 
 
-def _run(future: Future[object], function: Callable[[], object]) -> None:
+def _run(future: Future[object], function: Callable[[], object], cores: _Cores | None) -> None:
+    if cores:
+        with suppress(OSError):
+            os.sched_setaffinity(0, cores.allowed)
     if future.set_running_or_notify_cancel():
         try:
             future.set_result(function())
@@ -206,28 +267,6 @@ def each(work: Callable[[_Item, Poll], object], items: Iterable[_Item], threads:
         faults.append(fault)  # helpers see it
         raise
     look()
-
-
-def _helpers() -> ThreadPoolExecutor:
-    """Give the pool, which starts a thread only where none is idle."""
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            _pool = ThreadPoolExecutor(_MOST_HELPERS, thread_name_prefix="fastgmmmi")
-        return _pool
-
-
-def _forget_helpers() -> None:
-    """Drop the threads of the parent: they do not exist in a forked child."""
-    global _pool, _pool_lock
-    _pool = None
-    _pool_lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_helpers)
 
 
 # ---- executors -------------------------------------------------------------------------------------------------------

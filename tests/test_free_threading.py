@@ -94,10 +94,18 @@ def test_different_data_at_once_give_the_bits_of_one_after_the_other(work):
     assert [bits(result) for result in at_once(work, seeds)] == expected
 
 
-def test_the_pool_is_made_once_when_many_ask_at_once():
+def test_helpers_asked_for_at_once_do_each_task_once():
     parallel._forget_helpers()
-    pools = at_once(lambda _: parallel._helpers(), range(N_THREADS))
-    assert len({id(pool) for pool in pools}) == 1
+    called = []
+
+    def ask(number):
+        futures = []
+        parallel.start(lambda: called.append(number), 2, futures)
+        for future in futures:
+            future.result(timeout=10)
+
+    at_once(ask, range(N_THREADS))
+    assert sorted(called) == sorted(2 * list(range(N_THREADS)))
 
 
 def test_one_result_and_one_mixture_serve_many_threads():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
@@ -135,13 +136,60 @@ def test_errors_of_helpers_are_kept():
     assert isinstance(future.exception(timeout=10), ZeroDivisionError)
 
 
+def test_helpers_are_used_again():
+    """Also one that has not begun when its task is taken back."""
+    parallel._forget_helpers()
+    gate = threading.Event()
+    (busy,) = started(gate.wait, 1)
+    (helper,) = started(threading.get_ident, 1)
+    first = helper.result(timeout=10)
+    (helper,) = started(threading.get_ident, 1)
+    assert helper.result(timeout=10) == first
+    gate.set()
+    busy.result(timeout=10)
+    for _ in range(20):
+        for future in started(threading.get_ident, 1):
+            future.cancel()
+    used = {future.result(timeout=10) for future in started(threading.get_ident, 1)}
+    assert len(used) == 1
+    assert len(parallel._idle_helpers) == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be told where to run")
+def test_helpers_begin_on_another_core_and_may_use_all():
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("there is one core")
+    started(threading.get_ident, 1)[0].result(timeout=10)  # from now on there is one to wake
+    places = []
+    for _ in range(20):
+        time.sleep(0.01)  # asleep, as its core is
+        ours = fg._core.this_core()
+        (helper,) = started(lambda: (fg._core.this_core(), os.sched_getaffinity(0)), 1)
+        theirs, may_use = helper.result(timeout=10)
+        assert may_use == allowed
+        places.append(theirs == ours)
+    assert sum(places) <= 5  # either may move meanwhile
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be told where to run")
+def test_a_caller_that_may_use_one_core(job, expected):
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert fg.mutual_information(**job, threads=3) == expected
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert started(lambda: os.sched_getaffinity(0), 1)[0].result(timeout=10) == allowed
+
+
 def test_no_more_threads(job, expected, monkeypatch):
     """Where no thread can be started, the calling thread does all the work and nothing is called later."""
 
     def cannot_start(_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(parallel, "_pool", None)
+    monkeypatch.setattr(parallel, "_idle_helpers", deque())
     monkeypatch.setattr(threading.Thread, "start", cannot_start)
     called = []
     futures = started(lambda: called.append(1), 3)
