@@ -283,6 +283,19 @@ int fgm_fit_from_mixture(fgm_fitter *fitter, const fgm_training *training, const
 int fgm_fit_nearby(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double worth,
                    fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
+#define FGM_DEFAULT_PATIENCE 2 /* numbers of components tried beyond the best one */
+
+/* Two tests of whether two columns, without weights, look like one Gaussian: see normality.c. */
+typedef struct fgm_normality {
+    double moments; /* chi-square of those of third and fourth order */
+    double cells;   /* chi-square of bins^2 cells */
+    int bins;
+} fgm_normality;
+void fgm_find_normality(fgm_samples samples, fgm_normality *found);
+
+/* Neither test sees anything, nine times in ten where that is so; false where there are weights or another number of columns. */
+bool fgm_looks_gaussian(fgm_samples samples);
+
 /* What a search for the number of components leaves, so that replicates can choose anew: see fgm_trials_choose. */
 typedef struct fgm_trials {
     int n;                /* numbers 1 .. n were tried; 0: there is no choice */

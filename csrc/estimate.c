@@ -34,7 +34,7 @@ void fgm_options_defaults(fgm_options *options, size_t size) {
         .init = FGM_INIT_SPLIT,
         .n_folds = 5,
         .n_inits = 3,
-        .patience = 2,
+        .patience = FGM_DEFAULT_PATIENCE,
         .max_iter = 1000,
         .tol = 0.0,
         .reg_covar = 1e-12,

@@ -17,6 +17,7 @@
 
 #define RESOLUTION_ROWS 65536
 #define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
+#define ROWS_TO_SHARE 4096      /* from which on columns are worth the threads that it takes to wake */
 #define FEISTEL_ROUNDS 6
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
 #define SELECTION_PASSES 100
@@ -114,30 +115,32 @@ static double weight_of(const double *weights, int64_t i) { return weights ? wei
 /* Mean and standard deviation of one column, which is then standardised in place. False where it is constant but for rounding. */
 static bool standardize_column(double *column /* (n) */, int64_t n, const double *weights /* (n) or NULL */, double *location, double *scale) {
     double low = INFINITY, high = -INFINITY;
-    for (int64_t i = 0; i < n; ++i) {
-        low = fmin(low, column[i]);
-        high = fmax(high, column[i]);
+    for (int64_t i = 0; i < n; ++i) { /* all of them finite, so that fmin and fmax, which are calls, have nothing to add */
+        low = column[i] < low ? column[i] : low;
+        high = column[i] > high ? column[i] : high;
     }
     double largest = fmax(fabs(low), fabs(high));
     if (!(high - low > 8.0 * DBL_EPSILON * largest)) return false;
     int exponent;
     frexp(largest, &exponent);
-    double unit = ldexp(1.0, exponent > 1000 ? 1000 : exponent < -1000 ? -1000 : exponent), total = 0.0, sum = 0.0, rest = 0.0, square = 0.0;
+    /* A power of two, by whose inverse it is exact to multiply. */
+    double unit = ldexp(1.0, exponent > 1000 ? 1000 : exponent < -1000 ? -1000 : exponent), inverse = 1.0 / unit;
+    double total = 0.0, sum = 0.0, rest = 0.0, square = 0.0;
     for (int64_t i = 0; i < n; ++i) {
         total += weight_of(weights, i);
-        sum += weight_of(weights, i) * (column[i] / unit);
+        sum += weight_of(weights, i) * (column[i] * inverse);
     }
     double mean = sum / total;
-    for (int64_t i = 0; i < n; ++i) rest += weight_of(weights, i) * (column[i] / unit - mean);
+    for (int64_t i = 0; i < n; ++i) rest += weight_of(weights, i) * (column[i] * inverse - mean);
     mean += rest / total;
     /* The spread may be far smaller than the values: scale once more, by the range, before squaring. */
-    double range = (high / unit - low / unit);
+    double range = (high * inverse - low * inverse);
     for (int64_t i = 0; i < n; ++i) {
-        double centred = (column[i] / unit - mean) / range;
+        double centred = (column[i] * inverse - mean) / range;
         square += weight_of(weights, i) * centred * centred;
     }
     double deviation = sqrt(square / total) * range;
-    for (int64_t i = 0; i < n; ++i) column[i] = (column[i] / unit - mean) / deviation;
+    for (int64_t i = 0; i < n; ++i) column[i] = (column[i] * inverse - mean) / deviation;
     *location = mean * unit;
     *scale = deviation * unit;
     return true;
@@ -298,28 +301,47 @@ static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_w
     return status;
 }
 
-static int transform_columns(fgm_prepared *prepared, int marginals, fgm_fault *fault) {
-    int64_t n = prepared->n, stride = prepared->samples.stride;
-    if (marginals == FGM_MARGINALS_GAUSSIANIZE || marginals == FGM_MARGINALS_STUDENTIZE) {
-        prepared->ranks = malloc((size_t)n * (size_t)prepared->d * sizeof *prepared->ranks);
+/* Columns to be transformed, each by itself. */
+typedef struct transform {
+    fgm_prepared *prepared;
+    bool is_constant[FGM_MAX_DIMENSION];
+} transform;
+
+static int transform_column(void *task_data, int64_t j, int is_caller) {
+    (void)is_caller; /* there is nothing to report: it takes no longer than a pass or two */
+    transform *all = task_data;
+    fgm_prepared *prepared = all->prepared;
+    int64_t n = prepared->n;
+    double *column = prepared->memory + j * prepared->samples.stride;
+    all->is_constant[j] = !standardize_column(column, n, prepared->samples.weights, &prepared->location[j], &prepared->scale[j]);
+    if (all->is_constant[j]) return FGM_OK;
+    if (prepared->ranks) {
+        uint32_t *ranks = prepared->ranks + j * n;
+        double *scores = fgm_allocate((size_t)n);
+        int status = scores ? fgm_rank(column, n, ranks) : FGM_ERROR_MEMORY;
+        if (status == FGM_OK) fgm_score_rows(column, ranks, n, prepared->samples.weights, scores);
+        if (status == FGM_OK) memcpy(column, scores, (size_t)n * sizeof *scores);
+        fgm_release(scores);
+        FGM_TRY(status);
+    }
+    return find_resolution(column, n, &prepared->resolution[j]);
+}
+
+static int transform_columns(fgm_prepared *prepared, const fgm_options *options, fgm_fault *fault) {
+    transform all = {.prepared = prepared};
+    if (options->marginals == FGM_MARGINALS_GAUSSIANIZE || options->marginals == FGM_MARGINALS_STUDENTIZE) {
+        prepared->ranks = malloc((size_t)prepared->n * (size_t)prepared->d * sizeof *prepared->ranks);
         if (!prepared->ranks) return FGM_ERROR_MEMORY;
     }
+    if (prepared->n >= ROWS_TO_SHARE) {
+        FGM_TRY(fgm_run(options, prepared->d, transform_column, &all));
+    } else {
+        for (int j = 0; j < prepared->d; ++j) FGM_TRY(transform_column(&all, j, 1));
+    }
     for (int j = 0; j < prepared->d; ++j) {
-        double *column = prepared->memory + j * stride;
-        if (!standardize_column(column, n, prepared->samples.weights, &prepared->location[j], &prepared->scale[j])) {
-            fault->column = j;
-            return FGM_ERROR_CONSTANT;
-        }
-        if (prepared->ranks) {
-            uint32_t *ranks = prepared->ranks + j * n;
-            double *scores = fgm_allocate((size_t)n);
-            int status = scores ? fgm_rank(column, n, ranks) : FGM_ERROR_MEMORY;
-            if (status == FGM_OK) fgm_score_rows(column, ranks, n, prepared->samples.weights, scores);
-            if (status == FGM_OK) memcpy(column, scores, (size_t)n * sizeof *scores);
-            fgm_release(scores);
-            FGM_TRY(status);
-        }
-        FGM_TRY(find_resolution(column, n, &prepared->resolution[j]));
+        if (!all.is_constant[j]) continue;
+        fault->column = j;
+        return FGM_ERROR_CONSTANT;
     }
     return FGM_OK;
 }
@@ -605,7 +627,7 @@ static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm
     FGM_TRY(fill_rows(prepared, data, total / (double)prepared->n, seed, fault));
     if (data->groups) prepared->samples.groups = prepared->draws;
     if (prepared->classes.n == 1 && prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
-    FGM_TRY(transform_columns(prepared, options->marginals, fault));
+    FGM_TRY(transform_columns(prepared, options, fault));
     prepared->settings.options = options;
     set_tolerances(&prepared->settings, prepared->n);
     if (fgm_is_divergence(&prepared->layout)) {

@@ -2,8 +2,9 @@
  *
  * For K = 1, 2, ... one fit per fold to the other folds, scored by the mean log-density of the rows left out (their weights counting);
  * AIC and BIC score one fit to all rows by its log-likelihood less (parameters) / n or less (parameters) ln n / (2 n). The search ends when
- * patience further numbers have not beaten the best by least_gain, counted anew after every improvement. The fit to all rows then starts from the
- * folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
+ * patience further numbers have not beaten the best by least_gain, counted anew after every improvement; after two components already where those
+ * have not and two columns look like one Gaussian (normality.c), since three components would find what two have missed only if there were something.
+ * The fit to all rows then starts from the folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
  * Where rows are many, the search for a starting point and the way from there go to a pilot: a fit to one fold only. From there it is a few passes,
  * under the pilot's curvature, to a fit to half of the folds, and from that under its own to fits to all rows but those of one fold of the other
@@ -348,6 +349,14 @@ static int try_number(search *state, double mark, bool next_is_certain, double *
     return FGM_OK;
 }
 
+/* Two components were no better than one, and there is nothing that three could find. A patience beyond the default is taken at its word, and
+ * gmm-mi's starting points come with gmm-mi's search. */
+static bool nothing_is_left(const search *state, int chosen) {
+    const fgm_options *options = state->settings->options;
+    bool may_end = options->criterion == FGM_CRITERION_CV && options->init < FGM_INIT_RANDOM && options->patience <= FGM_DEFAULT_PATIENCE;
+    return may_end && state->n_components == 2 && chosen == 1 && fgm_looks_gaussian(state->samples);
+}
+
 /* Tries 1, 2, ... components; *chosen is the best number, whose fits are left in best. */
 static int try_numbers(search *state, int most, double *scores /* (max_components) or NULL */, int *chosen) {
     double mark = -INFINITY, reached;
@@ -360,6 +369,7 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
             mark = reached + least_gain(state);
             *chosen = k;
         }
+        if (nothing_is_left(state, *chosen)) return FGM_OK;
     }
     return FGM_OK;
 }

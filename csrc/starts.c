@@ -53,8 +53,13 @@ static int take_sketch(sketch *rows, const fgm_training *training, int k) {
     rows->weights = rows->columns + (size_t)d * (size_t)m;
     rows->distances = rows->weights + m;
     rows->responsibilities = rows->distances + m;
-    for (int i = 0; i < m; ++i) {
-        int64_t row = i * n / m;
+    int64_t step = n / m, excess = n % m, place = 0, over = 0; /* place = i n / m, without a division */
+    for (int i = 0; i < m; ++i, place += step, over += excess) {
+        if (over >= m) {
+            over -= m;
+            ++place;
+        }
+        int64_t row = place;
         fgm_samples part = training->parts[0];
         if (row >= part.n) {
             row -= part.n;

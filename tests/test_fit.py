@@ -165,6 +165,39 @@ def test_clusters_are_counted(criterion, init):
         assert fit(gaussian, criterion=criterion, init=init, max_components=8)["n_components"] == 1
 
 
+def test_a_search_ends_early_where_two_columns_look_like_one_gaussian():
+    ended = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(int(rng.integers(60, 700)), 2)) @ [[1.0, 0.5], [0.0, 0.8]]
+        X[:, 1] += seed % 4 * 0.1 * X[:, 0] ** 2  # three in four are bent
+        Z, _, _ = standardize(X)
+        Z = Z[:, twins.column_order(Z, seed)]
+        scores = fit(X, seed=seed, max_components=4)["scores"]
+        if scores[1] > scores[0]:
+            assert not np.isnan(scores[2])
+            continue
+        ended.append(np.isnan(scores[2]))
+        assert ended[-1] == twins.looks_gaussian(Z)
+    assert 10 < sum(ended) < len(ended) - 5
+
+
+def test_only_a_plain_search_ends_early():
+    X = np.random.default_rng(0).normal(size=(300, 2))
+    assert twins.looks_gaussian(X)
+
+    def tried(X, weights=None, **options):
+        return np.count_nonzero(~np.isnan(fit(X, weights, **options)["scores"]))
+
+    assert tried(X) == 2
+    assert tried(X, patience=1) == 2
+    assert tried(X, patience=3) == 4
+    assert tried(X, criterion="bic") == 3
+    assert tried(X, init="random") == 3
+    assert tried(X, np.ones(300)) == 3
+    assert tried(X[:, :1]) == 3
+
+
 @pytest.mark.parametrize("patience", [1, 2, 5])
 def test_patience(patience):
     fitted = fit(_core.sample(*CLUSTERS, 3, 300), patience=patience, max_components=20)

@@ -4,7 +4,8 @@ import contextlib
 import itertools
 
 import numpy as np
-from scipy.special import digamma, logsumexp, ndtri
+from scipy.special import digamma, eval_hermitenorm, factorial, logsumexp, ndtri
+from scipy.stats import chi2
 
 from fastgmmmi import _core
 
@@ -25,6 +26,24 @@ def copies(*columns):
     if len(firsts) <= 20 or n - len(firsts) < 0.05 * n or (n_fine < 2 and not are_repeated):
         return None
     return firsts[numbers.reshape(-1)], n - len(firsts)
+
+
+def looks_gaussian(X):
+    """Neither low moments nor cells of the whitened columns tell rows (n, 2) from those of one Gaussian, at 10%."""
+    n = len(X)
+    bins = min(max(int(np.sqrt(n / 4)), 7), 16)
+    u, v = np.linalg.solve(np.linalg.cholesky(np.cov(X.T, bias=True)), (X - X.mean(0)).T)
+    moments = sum(
+        n
+        * np.mean(eval_hermitenorm(i, u) * eval_hermitenorm(order - i, v)) ** 2
+        / (factorial(i) * factorial(order - i))
+        for order in (3, 4)
+        for i in range(order + 1)
+    )
+    edges = ndtri(np.arange(bins + 1) / bins)
+    counts = np.histogram2d(u, v, bins=[edges, edges])[0]
+    cells = np.sum((counts - n / bins**2) ** 2) * bins**2 / n
+    return moments < chi2.isf(0.1, 9) and cells < chi2.isf(0.1, bins**2 - 6)
 
 
 # ---- instructions of the processor -----------------------------------------------------------------------------------
