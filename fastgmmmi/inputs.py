@@ -420,8 +420,9 @@ def _numbers(label: str, array: NDArray[Any]) -> Floats:
     if array.dtype.kind == "O":
         converted = (math.nan if _is_missing_type(type(value)) else float(value) for value in array.flat)
         return np.fromiter(converted, np.float64, array.size).reshape(array.shape)
-    with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
-        array = np.asarray(array, dtype=np.float64)
+    if array.dtype != np.float64:
+        with np.errstate(over="ignore"):  # a long double may become infinite, which is reported as such
+            array = np.asarray(array, dtype=np.float64)
     if array.ndim == 2 and array.shape[1] > 1 and array.strides[1] != array.itemsize:
         array = np.ascontiguousarray(array)
     is_usable = array.flags.aligned and all(stride and stride % array.itemsize == 0 for stride in array.strides)
@@ -429,6 +430,8 @@ def _numbers(label: str, array: NDArray[Any]) -> Floats:
 
 
 def _is_categorical(data: object) -> bool:
+    if type(data) is np.ndarray:  # whose dtypes are not, and take long to name
+        return False
     dtype = getattr(data, "dtype", getattr(data, "type", None))  # pyarrow says type
     return str(dtype).lower().startswith(("categor", "enum", "dictionary"))
 
