@@ -8,7 +8,8 @@
  *   moments  sum r, sum r z, sum r z z^T of z = P x + offset, component by component, sums in registers.
  * So E and M are one pass, and no array of all samples by components ever exists. Moments in whitened coordinates lose no digits when a
  * component is narrow and far from the origin. Up to dimension FGM_UNROLLED the compiler unrolls everything and z is computed twice;
- * above, z is kept for the block and the triangular products are tiled, so that a loaded number serves several multiplications.
+ * above, z is kept for the block and the triangular products are tiled, so that a loaded number serves several multiplications. Moments go by whole
+ * rows up to dimension FGM_STRIPS, and by tiles above.
  *
  * Memory layout of work, for B samples a block: terms (K, B), scale (B), padded columns (d, B), padded weights (B), and above
  * dimension FGM_UNROLLED z (K, d, B) and weighted z (d, B).
@@ -99,49 +100,55 @@ FGM_INLINE void terms_unrolled(const int d, block samples, const double *paramet
     }
 }
 
-/* Rows i and i + 1 of z at some registers of samples: a tile of sums, so that what is loaded serves several multiplications. */
+/* Rows i, i + 1, .. of z at some registers of samples: a tile of sums, so that what is loaded serves several multiplications. Their squares are taken
+ * off the terms. */
 FGM_INLINE void whiten_tile(const int rows, const int registers, int i, block samples, int b, const double *offset, const double *whitener,
-                            double *whitened /* (d, block_stride) */, int block_stride) {
-    vec z[2][4];
+                            double *terms, double *whitened /* (d, block_stride) */, int block_stride) {
+    vec z[3][4];
+    const double *row[3];
     for (int r = 0; r < rows; ++r) {
+        row[r] = whitener + FGM_TRIANGLE(i + r);
         for (int g = 0; g < registers; ++g) z[r][g] = vec_fill(offset[i + r]);
     }
-    const double *row0 = whitener + FGM_TRIANGLE(i), *row1 = whitener + FGM_TRIANGLE(i + 1);
     for (int j = 0; j <= i; ++j) {
         for (int g = 0; g < registers; ++g) {
             vec x = vec_load(samples.columns + j * samples.stride + b + g * FGM_LANES);
-            z[0][g] += row0[j] * x;
-            if (rows == 2) z[1][g] += row1[j] * x;
+            for (int r = 0; r < rows; ++r) z[r][g] += row[r][j] * x;
+        }
+    }
+    for (int c = 1; c < rows; ++c) { /* the triangle at the diagonal */
+        for (int g = 0; g < registers; ++g) {
+            vec x = vec_load(samples.columns + (i + c) * samples.stride + b + g * FGM_LANES);
+            for (int r = c; r < rows; ++r) z[r][g] += row[r][i + c] * x;
         }
     }
     for (int g = 0; g < registers; ++g) {
-        if (rows == 2) z[1][g] += row1[i + 1] * vec_load(samples.columns + (i + 1) * samples.stride + b + g * FGM_LANES);
-        for (int r = 0; r < rows; ++r) vec_store(whitened + (i + r) * block_stride + b + g * FGM_LANES, z[r][g]);
+        vec term = vec_load(terms + b + g * FGM_LANES);
+        for (int r = 0; r < rows; ++r) {
+            term -= z[r][g] * z[r][g];
+            vec_store(whitened + (i + r) * block_stride + b + g * FGM_LANES, z[r][g]);
+        }
+        vec_store(terms + b + g * FGM_LANES, term);
     }
 }
 
-/* Some rows of z over the whole block. */
-FGM_INLINE void whiten_rows(const int rows, int i, block samples, const double *offset, const double *whitener,
+/* Some rows of z, and what they take off the terms, over the whole block. */
+FGM_INLINE void whiten_rows(const int rows, int i, block samples, const double *offset, const double *whitener, double *terms,
                             double *whitened /* (d, block_stride) */, int block_stride) {
     int b = 0;
-    for (; b + 4 * FGM_LANES <= samples.size; b += 4 * FGM_LANES) whiten_tile(rows, 4, i, samples, b, offset, whitener, whitened, block_stride);
-    for (; b < samples.size; b += FGM_LANES) whiten_tile(rows, 1, i, samples, b, offset, whitener, whitened, block_stride);
+    for (; b + 4 * FGM_LANES <= samples.size; b += 4 * FGM_LANES)
+        whiten_tile(rows, 4, i, samples, b, offset, whitener, terms, whitened, block_stride);
+    for (; b < samples.size; b += FGM_LANES) whiten_tile(rows, 1, i, samples, b, offset, whitener, terms, whitened, block_stride);
 }
 
 static void terms_general(int d, block samples, const double *parameters /* (1 + d + d(d+1)/2) */, double *terms /* (size) */,
                           double *whitened /* (d, block_stride) */, int block_stride) {
     const double *offset = parameters + 1, *whitener = offset + d;
     int i = 0;
-    for (; i + 2 <= d; i += 2) whiten_rows(2, i, samples, offset, whitener, whitened, block_stride);
-    if (i < d) whiten_rows(1, i, samples, offset, whitener, whitened, block_stride);
-    for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec term = vec_fill(parameters[0]);
-        for (int i = 0; i < d; ++i) {
-            vec z = vec_load(whitened + i * block_stride + b);
-            term -= z * z;
-        }
-        vec_store(terms + b, term);
-    }
+    for (int b = 0; b < samples.size; b += FGM_LANES) vec_store(terms + b, vec_fill(parameters[0]));
+    for (; i + 3 <= d; i += 3) whiten_rows(3, i, samples, offset, whitener, terms, whitened, block_stride);
+    if (d - i == 2) whiten_rows(2, i, samples, offset, whitener, terms, whitened, block_stride);
+    if (d - i == 1) whiten_rows(1, i, samples, offset, whitener, terms, whitened, block_stride);
 }
 
 /* log w_k N_k(x) of one component over a block; above FGM_UNROLLED z is left in whitened. */
@@ -273,15 +280,15 @@ FGM_INLINE void moments_unrolled(const int d, block samples, const double *param
     for (int i = 0; i < FGM_TRIANGLE(d); ++i) moments[1 + d + i] += vec_sum(second[i]);
 }
 
-/* Sums over the block of weighted z_i times z_j for two rows i and up to four columns j. */
+/* Sums over the block of weighted z_i times z_j for up to three rows i and four columns j. */
 FGM_INLINE void moment_tile(const int rows, const int columns, int i, int j, int size, const double *weighted /* (d, block_stride) */,
                             const double *whitened /* (d, block_stride) */, int block_stride, double *second /* (d(d+1)/2) */) {
-    vec sums[2][4];
+    vec sums[3][4];
     for (int r = 0; r < rows; ++r) {
         for (int c = 0; c < columns; ++c) sums[r][c] = vec_fill(0.0);
     }
     for (int b = 0; b < size; b += FGM_LANES) {
-        vec left[2];
+        vec left[3];
         for (int r = 0; r < rows; ++r) left[r] = vec_load(weighted + (i + r) * block_stride + b);
         for (int c = 0; c < columns; ++c) {
             vec right = vec_load(whitened + (j + c) * block_stride + b);
@@ -304,27 +311,83 @@ FGM_INLINE void moment_rows(const int rows, int i, int size, const double *weigh
     if (j < columns) moment_tile(rows, 1, i, j, size, weighted, whitened, block_stride, second);
 }
 
-static void moments_general(int d, block samples, const double *terms /* (size) */, block_memory memory, const double *whitened /* (d, B) */,
-                            double *moments /* (1 + d + d(d+1)/2) */) {
-    double *first = moments + 1, *second = first + d, *weighted = memory.weighted;
-    vec count = vec_fill(0.0);
-    for (int b = 0; b < samples.size; b += FGM_LANES) count += vec_load(terms + b) * vec_load(memory.scale + b);
-    moments[0] += vec_sum(count);
+#define FGM_STRIPS 12 /* dimensions up to which the sums of a row of second moments stay in registers */
+
+/* First moments of some rows, and second ones of these with all rows up to their own. */
+FGM_INLINE void moment_strip(const int rows, const int i, int d, int size, const double *responsibilities /* (size) */,
+                             const double *whitened /* (d, block_stride) */, int block_stride, double *moments /* (1 + d + d(d+1)/2) */) {
+    vec of_first[3], of_second[3][FGM_STRIPS];
+    double *first = moments + 1, *second = first + d;
+    for (int r = 0; r < rows; ++r) {
+        of_first[r] = vec_fill(0.0);
+        for (int j = 0; j <= i + r; ++j) of_second[r][j] = vec_fill(0.0);
+    }
+    for (int b = 0; b < size; b += FGM_LANES) {
+        vec weighted[3], responsibility = vec_load(responsibilities + b);
+        for (int r = 0; r < rows; ++r) {
+            weighted[r] = responsibility * vec_load(whitened + (i + r) * block_stride + b);
+            of_first[r] += weighted[r];
+        }
+        for (int j = 0; j < i + rows; ++j) {
+            vec right = vec_load(whitened + j * block_stride + b);
+            for (int r = j > i ? j - i : 0; r < rows; ++r) of_second[r][j] += weighted[r] * right;
+        }
+    }
+    for (int r = 0; r < rows; ++r) {
+        first[i + r] += vec_sum(of_first[r]);
+        for (int j = 0; j <= i + r; ++j) second[FGM_TRIANGLE(i + r) + j] += vec_sum(of_second[r][j]);
+    }
+}
+
+/* As many rows at once as there are registers for their sums. */
+static void moments_in_strips(int d, int size, const double *responsibilities, const double *whitened, int block_stride, double *moments) {
+    moment_strip(3, 0, d, size, responsibilities, whitened, block_stride, moments);
+    moment_strip(2, 3, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 5) moment_strip(1, 5, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 6) moment_strip(1, 6, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 7) moment_strip(1, 7, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 8) moment_strip(1, 8, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 9) moment_strip(1, 9, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 10) moment_strip(1, 10, d, size, responsibilities, whitened, block_stride, moments);
+    if (d > 11) moment_strip(1, 11, d, size, responsibilities, whitened, block_stride, moments);
+}
+
+static void moments_in_tiles(int d, int size, const double *responsibilities, const double *whitened /* (d, block_stride) */, int block_stride,
+                             double *weighted /* (d, block_stride) */, double *moments) {
+    double *first = moments + 1, *second = first + d;
     for (int i = 0; i < d; ++i) {
         vec sum = vec_fill(0.0);
-        for (int b = 0; b < samples.size; b += FGM_LANES) {
-            vec product = vec_load(terms + b) * vec_load(memory.scale + b) * vec_load(whitened + i * memory.size + b);
+        for (int b = 0; b < size; b += FGM_LANES) {
+            vec product = vec_load(responsibilities + b) * vec_load(whitened + i * block_stride + b);
             sum += product;
-            vec_store(weighted + i * memory.size + b, product);
+            vec_store(weighted + i * block_stride + b, product);
         }
         first[i] += vec_sum(sum);
     }
     int i = 0;
-    for (; i + 2 <= d; i += 2) moment_rows(2, i, samples.size, weighted, whitened, memory.size, second);
-    if (i < d) moment_rows(1, i, samples.size, weighted, whitened, memory.size, second);
+    for (; i + 3 <= d; i += 3) moment_rows(3, i, size, weighted, whitened, block_stride, second);
+    if (d - i == 2) moment_rows(2, i, size, weighted, whitened, block_stride, second);
+    if (d - i == 1) moment_rows(1, i, size, weighted, whitened, block_stride, second);
 }
 
-static void block_moments(int d, block samples, const double *parameters, const double *terms, block_memory memory, const double *whitened,
+/* Shares become responsibilities. */
+static void moments_general(int d, block samples, double *shares /* (size) */, block_memory memory, const double *whitened /* (d, B) */,
+                            double *moments /* (1 + d + d(d+1)/2) */) {
+    vec count = vec_fill(0.0);
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec responsibility = vec_load(shares + b) * vec_load(memory.scale + b);
+        count += responsibility;
+        vec_store(shares + b, responsibility);
+    }
+    moments[0] += vec_sum(count);
+    if (d <= FGM_STRIPS) {
+        moments_in_strips(d, samples.size, shares, whitened, memory.size, moments);
+    } else {
+        moments_in_tiles(d, samples.size, shares, whitened, memory.size, memory.weighted, moments);
+    }
+}
+
+static void block_moments(int d, block samples, const double *parameters, double *terms, block_memory memory, const double *whitened,
                           double *moments) {
     switch (d) {
     case 1: moments_unrolled(1, samples, parameters, terms, memory.scale, moments); break;
