@@ -164,15 +164,22 @@ static void block_terms(int d, block samples, const double *parameters, double *
 
 /* ---- normalise --------------------------------------------------------------------------------------------------------------- */
 
-/* Shares of two terms: of exp(term - maximum) one is 1. */
-FGM_INLINE vec share_two(double *first, double *second, vec *sum) {
-    vec one = vec_load(first), two = vec_load(second);
-    uvec is_larger = VEC_TRUE(two > one);
-    vec maximum = vec_select(is_larger, two, one), smaller = vec_exp(vec_select(is_larger, one, two) - maximum), whole = vec_fill(1.0);
-    vec_store(first, vec_select(is_larger, smaller, whole));
-    vec_store(second, vec_select(is_larger, whole, smaller));
-    *sum = whole + smaller;
-    return maximum;
+/* Shares of two terms at some registers: of exp(term - maximum) one is 1. Maxima and sums come back. */
+FGM_INLINE void share_two(const int registers, double *first, double *second, vec *maximum, vec *sum) {
+    vec smaller[FGM_AT_ONCE], whole = vec_fill(1.0);
+    uvec is_larger[FGM_AT_ONCE];
+    for (int g = 0; g < registers; ++g) {
+        vec one = vec_load(first + g * FGM_LANES), two = vec_load(second + g * FGM_LANES);
+        is_larger[g] = VEC_TRUE(two > one);
+        maximum[g] = vec_select(is_larger[g], two, one);
+        smaller[g] = vec_select(is_larger[g], one, two) - maximum[g];
+    }
+    vec_exp(registers, smaller);
+    for (int g = 0; g < registers; ++g) {
+        vec_store(first + g * FGM_LANES, vec_select(is_larger[g], smaller[g], whole));
+        vec_store(second + g * FGM_LANES, vec_select(is_larger[g], whole, smaller[g]));
+        sum[g] = whole + smaller[g];
+    }
 }
 
 static int everyone(int n_components, int *present /* (K) */) {
@@ -205,54 +212,87 @@ static int find_present(int n_components, bool meets_few, int size, const double
     return n_present;
 }
 
-/* Terms become exp(term - maximum); their sum comes back: at one register of a block. */
-FGM_INLINE vec share(int n_present, const int *present, double *terms /* (K, stride), at one register */, int stride, vec maximum) {
-    vec sum = vec_fill(0.0);
+/* Terms of those present become exp(term - maximum); sums of these come back: at some registers. */
+FGM_INLINE void share_many(const int registers, int n_present, const int *present, double *terms /* (K, stride) */, int stride, const vec *maximum,
+                           vec *sum) {
+    for (int g = 0; g < registers; ++g) sum[g] = vec_fill(0.0);
     for (int i = 0; i < n_present; ++i) {
         double *term = terms + present[i] * stride;
-        vec own = vec_exp(vec_load(term) - maximum);
-        vec_store(term, own);
-        sum += own;
+        vec own[FGM_AT_ONCE];
+        for (int g = 0; g < registers; ++g) own[g] = vec_load(term + g * FGM_LANES) - maximum[g];
+        vec_exp(registers, own);
+        for (int g = 0; g < registers; ++g) {
+            vec_store(term + g * FGM_LANES, own[g]);
+            sum[g] += own[g];
+        }
     }
-    return sum;
+}
+
+/* Shares at some registers of a block, from b on, where the maxima are in memory.scale for more than two components. */
+FGM_INLINE void share(const int registers, int n_components, int b, block_memory memory, int n_present, const int *present, vec *maximum, vec *sum) {
+    double *terms = memory.terms + b;
+    if (n_components == 2) {
+        share_two(registers, terms, terms + memory.size, maximum, sum);
+    } else {
+        for (int g = 0; g < registers; ++g) maximum[g] = vec_load(memory.scale + b + g * FGM_LANES);
+        share_many(registers, n_present, present, terms, memory.size, maximum, sum);
+    }
 }
 
 #define FGM_FACTORS 16 /* sums of shares, each at most K, whose product has one logarithm */
 
+/* Weighted log-densities of the rows so far: total + log product. */
+typedef struct likelihood {
+    vec total, product;
+    int n_factors;
+} likelihood;
+
+FGM_INLINE void add_log_product(likelihood *sums) {
+    vec_log(1, &sums->product);
+    sums->total += sums->product;
+    sums->product = vec_fill(1.0);
+    sums->n_factors = 0;
+}
+
+FGM_INLINE void normalise_registers(const int registers, int n_components, block samples, int b, block_memory memory, int n_present,
+                                    const int *present, likelihood *sums) {
+    vec maximum[FGM_AT_ONCE], sum[FGM_AT_ONCE], weight[FGM_AT_ONCE];
+    share(registers, n_components, b, memory, n_present, present, maximum, sum);
+    for (int g = 0; g < registers; ++g) {
+        weight[g] = vec_load(samples.weights + b + g * FGM_LANES);
+        vec_store(memory.scale + b + g * FGM_LANES, weight[g] / sum[g]);
+    }
+    if (!samples.equal) vec_log(registers, sum);
+    for (int g = 0; g < registers; ++g) {
+        sums->total += weight[g] * (samples.equal ? maximum[g] : maximum[g] + sum[g]);
+        if (!samples.equal) continue;
+        sums->product *= vec_select(VEC_TRUE(weight[g] > 0.0), sum[g], vec_fill(1.0));
+        if (++sums->n_factors == FGM_FACTORS) add_log_product(sums);
+    }
+}
+
 /* Terms become shares and scale weight / sum, so that a responsibility is their product. Returns the weighted sum of log-densities. */
 static double block_normalise(int n_components, block samples, block_memory memory, int *n_present, int *present /* (K) */) {
-    vec total = vec_fill(0.0), product = vec_fill(1.0);
-    int n_factors = 0;
+    likelihood sums = {vec_fill(0.0), vec_fill(1.0), 0};
     *n_present = n_components <= 2
                      ? everyone(n_components, present)
                      : find_present(n_components, n_components >= FGM_CROWD, samples.size, memory.terms, memory.size, memory.scale, present);
     if (n_components == 1) {
         for (int b = 0; b < samples.size; b += FGM_LANES) {
             vec weight = vec_load(samples.weights + b);
-            total += weight * vec_load(memory.terms + b);
+            sums.total += weight * vec_load(memory.terms + b);
             vec_store(memory.terms + b, vec_fill(1.0));
             vec_store(memory.scale + b, weight);
         }
-        return vec_sum(total);
+        return vec_sum(sums.total);
     }
-    for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec sum, weight = vec_load(samples.weights + b), maximum;
-        if (n_components == 2) {
-            maximum = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
-        } else {
-            maximum = vec_load(memory.scale + b);
-            sum = share(*n_present, present, memory.terms + b, memory.size, maximum);
-        }
-        vec_store(memory.scale + b, weight / sum);
-        total += weight * (samples.equal ? maximum : maximum + vec_log(sum));
-        if (!samples.equal) continue;
-        product *= vec_select(VEC_TRUE(weight > 0.0), sum, vec_fill(1.0));
-        if (++n_factors < FGM_FACTORS) continue;
-        total += vec_log(product);
-        product = vec_fill(1.0);
-        n_factors = 0;
+    int b = 0;
+    for (; b + FGM_AT_ONCE * FGM_LANES <= samples.size; b += FGM_AT_ONCE * FGM_LANES) {
+        normalise_registers(FGM_AT_ONCE, n_components, samples, b, memory, *n_present, present, &sums);
     }
-    return vec_sum(n_factors > 0 ? total + vec_log(product) : total);
+    for (; b < samples.size; b += FGM_LANES) normalise_registers(1, n_components, samples, b, memory, *n_present, present, &sums);
+    if (sums.n_factors > 0) add_log_product(&sums);
+    return vec_sum(sums.total);
 }
 
 /* ---- moments ----------------------------------------------------------------------------------------------------------------- */
@@ -571,6 +611,19 @@ static void store_lanes(double *to, vec from, int count) {
     for (int lane = 0; lane < count; ++lane) to[lane] = lanes[lane];
 }
 
+FGM_INLINE void store_log_density(const int registers, int n_components, block samples, int b, block_memory memory, int n_present, const int *present,
+                                  double *out) {
+    vec maximum[FGM_AT_ONCE], sum[FGM_AT_ONCE];
+    if (n_components == 1) {
+        for (int g = 0; g < registers; ++g)
+            store_lanes(out + b + g * FGM_LANES, vec_load(memory.terms + b + g * FGM_LANES), samples.count - b - g * FGM_LANES);
+        return;
+    }
+    share(registers, n_components, b, memory, n_present, present, maximum, sum);
+    vec_log(registers, sum);
+    for (int g = 0; g < registers; ++g) store_lanes(out + b + g * FGM_LANES, maximum[g] + sum[g], samples.count - b - g * FGM_LANES);
+}
+
 static void log_density(int n_components, const double *pack, fgm_samples samples, double *out, double *work) {
     int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), n_present = 0, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
@@ -580,13 +633,11 @@ static void log_density(int n_components, const double *pack, fgm_samples sample
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened, memory.size);
         }
         if (n_components > 2) n_present = find_present(n_components, true, taken.size, memory.terms, memory.size, memory.scale, present);
-        for (int b = 0; b < taken.size; b += FGM_LANES) {
-            vec sum, log_density = vec_load((n_components > 2 ? memory.scale : memory.terms) + b);
-            if (n_components == 2) log_density = share_two(memory.terms + b, memory.terms + memory.size + b, &sum);
-            if (n_components > 2) sum = share(n_present, present, memory.terms + b, memory.size, log_density);
-            if (n_components > 1) log_density += vec_log(sum);
-            store_lanes(out + start + b, log_density, taken.count - b);
+        int b = 0;
+        for (; b + FGM_AT_ONCE * FGM_LANES <= taken.size; b += FGM_AT_ONCE * FGM_LANES) {
+            store_log_density(FGM_AT_ONCE, n_components, taken, b, memory, n_present, present, out + start);
         }
+        for (; b < taken.size; b += FGM_LANES) store_log_density(1, n_components, taken, b, memory, n_present, present, out + start);
     }
 }
 
@@ -602,17 +653,30 @@ static void component_log_density(int n_components, const double *pack, fgm_samp
     }
 }
 
-/* exp (which = 0) or log (1) at one register. Above 710 exp is infinite, as far as vec_exp goes. */
-FGM_INLINE vec apply_register(const int which, vec x) {
-    return which == 0 ? vec_exp(vec_select(VEC_TRUE(x > 710.0), vec_fill(710.0), x)) : vec_log(x);
+/* exp (which = 0) or log (1). Above 710 exp is infinite, as far as vec_exp goes. */
+FGM_INLINE void apply_registers(const int registers, const int which, const double *in, double *out) {
+    vec x[FGM_AT_ONCE];
+    for (int g = 0; g < registers; ++g) {
+        x[g] = vec_load(in + g * FGM_LANES);
+        if (which == 0) x[g] = vec_select(VEC_TRUE(x[g] > 710.0), vec_fill(710.0), x[g]);
+    }
+    if (which == 0) {
+        vec_exp(registers, x);
+    } else {
+        vec_log(registers, x);
+    }
+    for (int g = 0; g < registers; ++g) vec_store(out + g * FGM_LANES, x[g]);
 }
 
 FGM_INLINE void apply(const int which, int64_t n, const double *in, double *out) {
     int64_t i = 0;
-    for (; i + FGM_LANES <= n; i += FGM_LANES) vec_store(out + i, apply_register(which, vec_load(in + i)));
+    for (; i + FGM_AT_ONCE * FGM_LANES <= n; i += FGM_AT_ONCE * FGM_LANES) apply_registers(FGM_AT_ONCE, which, in + i, out + i);
+    for (; i + FGM_LANES <= n; i += FGM_LANES) apply_registers(1, which, in + i, out + i);
+    if (i == n) return;
     double lanes[FGM_LANES];
     for (int lane = 0; lane < FGM_LANES; ++lane) lanes[lane] = i + lane < n ? in[i + lane] : 1.0;
-    store_lanes(out + i, apply_register(which, vec_load(lanes)), (int)(n - i));
+    apply_registers(1, which, lanes, lanes);
+    memcpy(out + i, lanes, (size_t)(n - i) * sizeof *out);
 }
 
 static void apply_exp(int64_t n, const double *in, double *out) { apply(0, n, in, out); }

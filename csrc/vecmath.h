@@ -8,7 +8,9 @@
  * nodes (relative error 1.6e-17), then 2^k by shifting k into the exponent.
  * log: x = 2^e m with m in [sqrt(1/2), sqrt 2), s = (m - 1) / (m + 1), log m = 2 s + s^3 q(s^2) with q of degree 6, interpolated at Chebyshev
  * nodes (relative error 3e-17), written as f - (f^2/2 - s (f^2/2 + R)), f = m - 1, so that f, which is exact, carries the leading digits.
- * Even and odd powers of a polynomial are summed apart: two chains of half the length take half the time where latency counts.
+ * Even and odd powers of a polynomial are summed apart: two chains of half the length take half the time where latency counts. So it does where
+ * processors look ahead a few dozen instructions only: both functions take several registers at once, step by step, of which none waits for
+ * another.
  */
 #ifndef FGM_VECMATH_H
 #define FGM_VECMATH_H
@@ -75,51 +77,57 @@ FGM_INLINE vec vec_select(uvec mask, vec yes, vec no) { return VEC_FROM_BITS((ma
 
 FGM_INLINE vec vec_max(vec a, vec b) { return vec_select(VEC_TRUE(a > b), a, b); }
 
-/* exp(x) for x <= 709; 0 below -708 (where the result would be subnormal); NaN stays NaN. */
-FGM_INLINE vec vec_exp(vec x) {
+#define FGM_AT_ONCE 4 /* registers, the most that the functions below take */
+
+/* x[i] = exp(x[i]) for x <= 709; 0 below -708 (where the result would be subnormal); NaN stays NaN. */
+FGM_INLINE void vec_exp(const int n, vec *x) {
     const double round_to_integer = 0x1.8p52;
-    vec shifted = x * 0x1.71547652b82fep0 + round_to_integer; /* 1 / ln 2 */
-    vec k = shifted - round_to_integer;
-    vec r = x - k * 0x1.62e42feep-1;     /* leading bits of ln 2: the product is exact */
-    r = r - k * 0x1.a39ef35793c76p-33;   /* the rest of ln 2 */
-    vec square = r * r;
-    vec even = vec_fill(0x1.289185613a3d6p-22);
-    even = even * square + 0x1.a019b90d2ae7ap-16;
-    even = even * square + 0x1.6c16c1788bd90p-10;
-    even = even * square + 0x1.5555555553d63p-5;
-    even = even * square + 0x1.0000000000001p-1;
-    vec odd = vec_fill(0x1.af38a9b0ec855p-26);
-    odd = odd * square + 0x1.71de0dae63bb3p-19;
-    odd = odd * square + 0x1.a01a01a7c41d5p-13;
-    odd = odd * square + 0x1.11111111109b3p-7;
-    odd = odd * square + 0x1.5555555555556p-3;
-    vec exp_r = (odd * r + even) * square + r + 1.0;
-    vec power = VEC_FROM_BITS((VEC_BITS(shifted) + 1023) << 52);
-    return VEC_FROM_BITS(VEC_BITS(exp_r * power) & ~VEC_TRUE(x < -708.0));
+    vec shifted[FGM_AT_ONCE], r[FGM_AT_ONCE], square[FGM_AT_ONCE], even[FGM_AT_ONCE], odd[FGM_AT_ONCE];
+    for (int i = 0; i < n; ++i) shifted[i] = x[i] * 0x1.71547652b82fep0 + round_to_integer; /* 1 / ln 2 */
+    for (int i = 0; i < n; ++i) {
+        vec k = shifted[i] - round_to_integer;
+        r[i] = x[i] - k * 0x1.62e42feep-1;       /* leading bits of ln 2: the product is exact */
+        r[i] = r[i] - k * 0x1.a39ef35793c76p-33; /* the rest of ln 2 */
+    }
+    for (int i = 0; i < n; ++i) square[i] = r[i] * r[i];
+    for (int i = 0; i < n; ++i) even[i] = 0x1.289185613a3d6p-22 * square[i] + 0x1.a019b90d2ae7ap-16;
+    for (int i = 0; i < n; ++i) odd[i] = 0x1.af38a9b0ec855p-26 * square[i] + 0x1.71de0dae63bb3p-19;
+    for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.6c16c1788bd90p-10;
+    for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.a01a01a7c41d5p-13;
+    for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.5555555553d63p-5;
+    for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.11111111109b3p-7;
+    for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.0000000000001p-1;
+    for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.5555555555556p-3;
+    for (int i = 0; i < n; ++i) even[i] = (odd[i] * r[i] + even[i]) * square[i] + r[i] + 1.0;
+    for (int i = 0; i < n; ++i) {
+        vec power = VEC_FROM_BITS((VEC_BITS(shifted[i]) + 1023) << 52);
+        x[i] = VEC_FROM_BITS(VEC_BITS(even[i] * power) & ~VEC_TRUE(x[i] < -708.0));
+    }
 }
 
-/* log(x) for x positive, normal and finite. */
-FGM_INLINE vec vec_log(vec x) {
+/* x[i] = log(x[i]) for x positive, normal and finite. */
+FGM_INLINE void vec_log(const int n, vec *x) {
     const uint64_t sqrt_half = UINT64_C(0x3fe6a09e667f3bcd);
-    uvec offset = VEC_BITS(x) - sqrt_half + (UINT64_C(1024) << 52); /* never negative */
-    uvec exponent = offset >> 52;
-    vec m = VEC_FROM_BITS(VEC_BITS(x) - ((exponent - 1024) << 52));
-    vec e = VEC_FROM_BITS(exponent | UINT64_C(0x4330000000000000)) - (0x1p52 + 1024.0);
-    vec f = m - 1.0;
-    vec s = f / (m + 1.0);
-    vec z = s * s;
-    vec square = z * z;
-    vec even = vec_fill(0x1.2b59b713616c9p-3);
-    even = even * square + 0x1.7462b58e46ebep-3;
-    even = even * square + 0x1.2492492df3ba9p-2;
-    even = even * square + 0x1.5555555555558p-1;
-    vec odd = vec_fill(0x1.39fe42e9740a7p-3);
-    odd = odd * square + 0x1.c71c62e26208bp-3;
-    odd = odd * square + 0x1.99999999952ccp-2;
-    vec q = odd * z + even;
-    vec half_square = 0.5 * f * f;
-    vec tail = s * (half_square + z * q) + e * 0x1.a39ef35793c76p-33;
-    return e * 0x1.62e42feep-1 - ((half_square - tail) - f);
+    vec e[FGM_AT_ONCE], f[FGM_AT_ONCE], s[FGM_AT_ONCE], z[FGM_AT_ONCE], square[FGM_AT_ONCE], even[FGM_AT_ONCE], odd[FGM_AT_ONCE];
+    for (int i = 0; i < n; ++i) {
+        uvec exponent = (VEC_BITS(x[i]) - sqrt_half + (UINT64_C(1024) << 52)) >> 52; /* never negative */
+        e[i] = VEC_FROM_BITS(exponent | UINT64_C(0x4330000000000000)) - (0x1p52 + 1024.0);
+        vec m = VEC_FROM_BITS(VEC_BITS(x[i]) - ((exponent - 1024) << 52));
+        f[i] = m - 1.0;
+        s[i] = f[i] / (m + 1.0);
+    }
+    for (int i = 0; i < n; ++i) z[i] = s[i] * s[i];
+    for (int i = 0; i < n; ++i) square[i] = z[i] * z[i];
+    for (int i = 0; i < n; ++i) even[i] = 0x1.2b59b713616c9p-3 * square[i] + 0x1.7462b58e46ebep-3;
+    for (int i = 0; i < n; ++i) odd[i] = 0x1.39fe42e9740a7p-3 * square[i] + 0x1.c71c62e26208bp-3;
+    for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.2492492df3ba9p-2;
+    for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.99999999952ccp-2;
+    for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.5555555555558p-1;
+    for (int i = 0; i < n; ++i) {
+        vec half_square = 0.5 * f[i] * f[i];
+        vec tail = s[i] * (half_square + z[i] * (odd[i] * z[i] + even[i])) + e[i] * 0x1.a39ef35793c76p-33;
+        x[i] = e[i] * 0x1.62e42feep-1 - ((half_square - tail) - f[i]);
+    }
 }
 
 #endif
