@@ -187,18 +187,27 @@ static int everyone(int n_components, int *present /* (K) */) {
     return n_components;
 }
 
+/* The largest term of each sample at some registers. */
+FGM_INLINE void find_maximum(const int registers, int n_components, const double *terms /* (K, stride) */, int stride, double *maximum) {
+    vec largest[FGM_AT_ONCE];
+    for (int g = 0; g < registers; ++g) largest[g] = vec_load(terms + g * FGM_LANES);
+    for (int k = 1; k < n_components; ++k) {
+        for (int g = 0; g < registers; ++g) largest[g] = vec_max(vec_load(terms + k * stride + g * FGM_LANES), largest[g]);
+    }
+    for (int g = 0; g < registers; ++g) vec_store(maximum + g * FGM_LANES, largest[g]);
+}
+
 /* Which components count in a block: where it is likely to meet few of them, those are left out whose share is below FGM_NEGLIGIBLE at every sample.
  * The maximum of each sample's terms goes to maximum. */
 #define FGM_NEGLIGIBLE -45.0 /* the logarithm: 3e-20 */
 
 static int find_present(int n_components, bool meets_few, int size, const double *terms /* (K, stride) */, int stride, double *maximum /* (size) */,
                         int *present /* (K) */) {
-    int n_present = 0;
-    for (int b = 0; b < size; b += FGM_LANES) {
-        vec largest = vec_load(terms + b);
-        for (int k = 1; k < n_components; ++k) largest = vec_max(vec_load(terms + k * stride + b), largest);
-        vec_store(maximum + b, largest);
+    int n_present = 0, b = 0;
+    for (; b + FGM_AT_ONCE * FGM_LANES <= size; b += FGM_AT_ONCE * FGM_LANES) {
+        find_maximum(FGM_AT_ONCE, n_components, terms + b, stride, maximum + b);
     }
+    for (; b < size; b += FGM_LANES) find_maximum(1, n_components, terms + b, stride, maximum + b);
     if (!meets_few) return everyone(n_components, present);
     for (int k = 0; k < n_components; ++k) {
         vec below = vec_fill(1.0);
