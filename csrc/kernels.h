@@ -591,9 +591,29 @@ static void add_compensated(double *pair, double value) {
     pair[0] = sum;
 }
 
+/* One component has all of every row, and the sum of its terms is that of its moments: peak n - sum |z|^2. */
+static void single_pass(const double *parameters, fgm_samples samples, double *moments, double *log_likelihood, block_memory memory) {
+    int d = samples.d, stride = FGM_MOMENT_STRIDE(d);
+    double sums[FGM_MOMENT_STRIDE(FGM_UNROLLED)] = {0.0}, squares = 0.0;
+    for (int b = 0; b < memory.size; ++b) memory.terms[b] = 1.0;
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        block_memory weighted = memory;
+        weighted.scale = (double *)taken.weights; /* which is only read */
+        block_moments(d, taken, parameters, memory.terms, weighted, NULL, sums);
+    }
+    for (int i = 0; i < d; ++i) squares += sums[1 + d + FGM_TRIANGLE(i) + i];
+    for (int i = 0; i < stride; ++i) moments[i] += sums[i];
+    add_compensated(log_likelihood, parameters[0] * sums[0] - squares);
+}
+
 static void em_pass(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work) {
     int d = samples.d, parameter_stride = FGM_PACK_STRIDE(d), moment_stride = FGM_MOMENT_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
     block_memory memory = divide_memory(n_components, d, work);
+    if (n_components == 1 && d <= FGM_UNROLLED) {
+        single_pass(pack, samples, moments, log_likelihood, memory);
+        return;
+    }
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) {
