@@ -23,6 +23,7 @@ PERMUTATIONS = 199
 LEVEL = 0.05
 CORRELATIONS = [0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4]
 POWER, POWER_SAMPLES = "power", 200
+FAR = 3  # quoted errors of the data set itself
 LEAST_SHARE, LARGEST_BIAS, LEAST_UNIFORMITY = 93, 0.2, 0.01  # per cent, quoted errors, p-value of Kolmogorov-Smirnov
 
 
@@ -102,6 +103,8 @@ HEADER = [
     "data sets",
     "quoted error",
     "mean / quoted error",
+    "largest value",
+    f"values above {FAR:g} of their own errors",
     "95% intervals hold 0, %",
     f"p-values of at most {LEVEL:g}, %",
     "uniform (Kolmogorov-Smirnov p)",
@@ -112,7 +115,8 @@ HEADER = [
 
 def row(name: str, n: int, records: list[dict]) -> list[str]:
     """One row."""
-    values, quoted = runs.numbers(records, "value"), runs.numbers(records, "standard_error").mean()
+    values, errors = runs.numbers(records, "value"), runs.numbers(records, "standard_error")
+    quoted = errors.mean()
     held, p_values = runs.holds(records, 95, 0.0), runs.numbers(records, "p_value")
     # Under independence a p-value of k permutations is one of k + 1 steps, each as likely, and any place in the step.
     uniform = stats.kstest(p_values - np.random.default_rng(0).random(p_values.size) / (PERMUTATIONS + 1), "uniform")
@@ -127,6 +131,8 @@ def row(name: str, n: int, records: list[dict]) -> list[str]:
         str(len(records)),
         f"{quoted:.5f}",
         report.with_error(values / quoted, 2),
+        f"{values.max():.4f}",
+        str(np.count_nonzero(values > FAR * errors)),
         report.percent(held),
         report.percent(p_values <= LEVEL),
         f"{uniform.pvalue:.2f}",

@@ -136,8 +136,9 @@ FGM_INLINE void whiten_tile(const int rows, const int registers, int i, block sa
 FGM_INLINE void whiten_rows(const int rows, int i, block samples, const double *offset, const double *whitener, double *terms,
                             double *whitened /* (d, block_stride) */, int block_stride) {
     int b = 0;
-    for (; b + 4 * FGM_LANES <= samples.size; b += 4 * FGM_LANES)
+    for (; b + 4 * FGM_LANES <= samples.size; b += 4 * FGM_LANES) {
         whiten_tile(rows, 4, i, samples, b, offset, whitener, terms, whitened, block_stride);
+    }
     for (; b < samples.size; b += FGM_LANES) whiten_tile(rows, 1, i, samples, b, offset, whitener, terms, whitened, block_stride);
 }
 

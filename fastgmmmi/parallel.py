@@ -162,12 +162,36 @@ class _Helper:
         self._thread_id = threading.get_native_id()
 
     def submit(self, future: Future[object], function: Callable[[], object], cores: _Cores | None) -> None:
-        """Run function once, and be idle again; also where future is cancelled before."""
-        future.add_done_callback(lambda _: _idle_helpers.append(self))
+        """Run function once, and be idle again before its result is known; also where future is cancelled before."""
+
+        def taken_back(future: Future[object]) -> None:
+            if future.cancelled():
+                self.rest()
+
+        future.add_done_callback(taken_back)
         if cores and self._thread_id is not None:
             with suppress(OSError):
                 os.sched_setaffinity(self._thread_id, cores.others)
-        self._executor.submit(_run, future, function, cores)
+        self._executor.submit(self._run, future, function, cores)
+
+    def rest(self) -> None:
+        """Be there for the next caller."""
+        _idle_helpers.append(self)
+
+    def _run(self, future: Future[object], function: Callable[[], object], cores: _Cores | None) -> None:
+        if cores:
+            with suppress(OSError):
+                os.sched_setaffinity(0, cores.allowed)
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            result = function()
+        except BaseException as error:
+            self.rest()
+            future.set_exception(error)
+        else:
+            self.rest()
+            future.set_result(result)
 
 
 def _idle_helper() -> _Helper:
@@ -209,17 +233,6 @@ def share(function: Callable[[Any], Any], arguments: Sequence[Any]) -> list[Any]
     for future in begun:
         future.result()
     return results
-
-
-def _run(future: Future[object], function: Callable[[], object], cores: _Cores | None) -> None:
-    if cores:
-        with suppress(OSError):
-            os.sched_setaffinity(0, cores.allowed)
-    if future.set_running_or_notify_cancel():
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
 
 
 def each(work: Callable[[_Item, Poll], object], items: Iterable[_Item], threads: int, poll: Poll) -> None:

@@ -155,6 +155,24 @@ def test_helpers_are_used_again():
     assert len(parallel._idle_helpers) == 2
 
 
+def test_helpers_rest_after_an_error():
+    parallel._forget_helpers()
+    (failing,) = started(lambda: 1 / 0, 1)
+    assert isinstance(failing.exception(timeout=10), ZeroDivisionError)
+    assert len(parallel._idle_helpers) == 1
+    assert started(lambda: 2, 1)[0].result(timeout=10) == 2
+
+
+def test_columns_of_many_rows_are_shared_among_threads():
+    """With the same bits, and the same column is blamed."""
+    x, noise = np.random.default_rng(0).normal(size=(2, 5000))
+    results = [fg.mutual_information(x, x + noise, n_bootstrap=4, rng=0, threads=threads) for threads in (1, 2, 3)]
+    assert results[0] == results[1] == results[2]
+    for threads in (1, 2, 3):
+        with pytest.raises(fg.DegenerateDataError, match=r"^x is constant"):
+            fg.mutual_information(np.ones(5000), np.zeros(5000), threads=threads)
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="threads cannot be told where to run")
 def test_helpers_begin_on_another_core_and_may_use_all():
     allowed = os.sched_getaffinity(0)
