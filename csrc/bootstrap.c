@@ -157,13 +157,12 @@ static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicat
 static int refit(const fgm_mixture *from, const fgm_curvature *curvature, const fgm_fit_settings *settings, const fgm_training *training,
                  fgm_monitor *monitor, fgm_mixture *mixture) {
     int k = from->n_components;
-    fgm_fit_outcome outcome;
     fgm_fitter *fitter;
     FGM_TRY(fgm_fitter_create(&fitter, k, from->d));
     int status = fgm_mixture_allocate(mixture, k, from->d);
     if (status == FGM_OK) {
         fgm_mixture_copy(mixture, from);
-        status = fgm_em(fitter, training, settings, curvature, settings->selection_tol, settings->selection_passes, monitor, mixture, &outcome);
+        status = fgm_refit(fitter, training, settings, curvature, monitor, mixture);
         if (status != FGM_OK) fgm_mixture_release(mixture);
     }
     fgm_fitter_destroy(fitter);

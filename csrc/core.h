@@ -193,7 +193,8 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
 typedef struct fgm_fit_settings {
     const fgm_options *options;
     double tol;                           /* of a final fit, nats per sample */
-    double selection_tol;                 /* of a fit that only helps to choose the number of components, or of a replicate */
+    double selection_tol;                 /* of a fit that only helps to choose the number of components */
+    double replicate_tol;                 /* of a fit to a replicate's rows, which begins at the fit to all the data */
     int selection_passes;                 /* the most EM passes of such a fit */
     double least_evidence;                /* held-out log-likelihood that one component more must gain in all, nats */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
@@ -243,7 +244,12 @@ typedef struct fgm_fit_outcome {
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
-/* The same to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. Below the objective worth,
+/* EM to a replicate's rows from mixture, the fit to all the data, under its curvature, as far as an error bar needs: the last step, whose gain by its
+ * own estimate is below replicate_tol, is taken without a pass. */
+int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature,
+              fgm_monitor *monitor, fgm_mixture *mixture);
+
+/* From mixture to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. Below the objective worth,
  * -INFINITY for none, Newton's method gives up on ridges of the likelihood. */
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, double worth, int max_iter,
                  fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);

@@ -514,7 +514,8 @@ static bool take_step(fgm_fitter *fitter, const fit *state) {
     return from_vector(fitter->target, state->settings->floor, &fitter->current);
 }
 
-/* EM, accelerated. With a curvature, of a fit nearby, its Newton step takes the place of the EM step. */
+/* EM, accelerated. With a curvature, of a fit nearby, its Newton step takes the place of the EM step. Where it converges, step leads on from the best
+ * point. */
 static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature *curvature, double tol, int max_iter) {
     size_t parameters = state->parameters;
     int depth = 0, slot = 0;
@@ -523,6 +524,7 @@ static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature 
         bool accepted;
         FGM_TRY(try_current(fitter, state, &accepted));
         if (!accepted && is_em_step) { /* which cannot lower the likelihood but for rounding: nothing is left to gain */
+            memset(fitter->step, 0, parameters * sizeof(double));
             state->outcome->converged = true;
             return FGM_OK;
         }
@@ -714,6 +716,18 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
     int status = accelerate(fitter, &state, curvature && curvature->memory ? curvature : NULL, tol, max_iter);
     fgm_release(sorted.memory);
     return status;
+}
+
+int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature,
+              fgm_monitor *monitor, fgm_mixture *mixture) {
+    fgm_fit_outcome outcome;
+    bool informed = mixture->n_components > 1 && curvature->memory;
+    double tol = informed ? settings->replicate_tol : settings->selection_tol;
+    FGM_TRY(fgm_em(fitter, training, settings, curvature, tol, settings->selection_passes, monitor, mixture, &outcome));
+    if (!informed || !outcome.converged) return FGM_OK;
+    for (size_t p = 0; p < (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d); ++p) fitter->theta[p] += fitter->step[p];
+    if (from_vector(fitter->theta, settings->floor, &fitter->current)) fgm_mixture_copy(mixture, &fitter->current);
+    return FGM_OK;
 }
 
 static bool has_curvature(const fgm_mixture *mixture) {
