@@ -152,7 +152,7 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What no replicate knows of. What the mixture misses belongs to the value; and as it may still miss as much, to the error. */
+/* What no replicate knows of. What the mixture misses, or makes up, belongs to the value; and as it may still be as far off, to the error. */
 static void add_what_replicates_miss(fgm_result *result) {
     double error = result->standard_error, map = result->marginals_error, missed = result->shortfall, its_error = result->shortfall_error;
     result->value += missed;
@@ -391,6 +391,9 @@ static int evaluate_fits(class_fits *fits, fgm_result *result) {
     }
     if (options->integral == FGM_INTEGRAL_MODEL) {
         FGM_TRY(fgm_find_shortfall(prepared, &fits->model, fits->seed, &result->shortfall, &result->shortfall_error));
+        if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) {
+            fgm_add_excess(&moments, fits->plug_in, fits->integration_error, &result->shortfall, &result->shortfall_error);
+        }
     }
     return correct(fits, &moments, result);
 }

@@ -1,4 +1,4 @@
-/* What the mixture misses.
+/* What the mixture misses, and what it makes up.
  *
  * Where dependence bends in several dimensions, as many components as it takes cannot be learned, and the mixture that describes held-out rows best
  * is far short of the information there is. Nearest neighbours assume no shape, but in several dimensions they are far from near, and fall short as
@@ -11,6 +11,10 @@
  * columns; for x and y each, how many rows are no farther than it is. It sees most where columns matter alike, so x and y are each multiplied by
  * G^(1/4), with G the sum of grad T grad T^T over rows, T the log ratio: that is half-way, by logarithms, to where T is equally steep in all
  * directions.
+ *
+ * A mixture can also claim what is not there: hard edges in several dimensions take many components, which do not fall apart into those of x and
+ * those of y. A fit of highest likelihood says of its own rows, on average, what it says of its samples, or a little more: rows on which the log
+ * ratio is less by far are not samples of it, and the information is taken to be what the rows bear out.
  */
 #include "core.h"
 #include "random.h"
@@ -22,6 +26,7 @@
 #define LEAST_COLUMNS 3            /* two columns a mixture describes well, and cheaply */
 #define N_SAMPLES 8                /* of the mixture */
 #define STANDS_OUT 3.0             /* standard deviations */
+#define DENIED 4.0                 /* by the rows: more of them, since of a mixture that is right the rows say hardly half of one less */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
 #define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
 #define LEAST_ASKED 512            /* rows whose neighbours are looked for: of fewer little can be said, unless there are no more */
@@ -339,6 +344,14 @@ static int prepare_sides(comparison *all) {
         FGM_TRY(take_columns(all->mixture, of->columns, of->d, &of->mixture));
     }
     return find_roots(all->mixture, fgm_rows(all->prepared->samples, 0, GRADIENT_ROWS), all->sides);
+}
+
+void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error) {
+    double difference = moments->mean - information, deviation = sqrt(moments->variance + integration_error * integration_error);
+    if (-difference > DENIED * deviation) {
+        *shortfall += difference;
+        *error = hypot(*error, deviation);
+    }
 }
 
 int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uint64_t seed, double *shortfall, double *error) {

@@ -167,8 +167,8 @@ def mutual_information(
         If a column looks discrete: at most 20 distinct values, each taken 5 times or more on average. If classes have
         few samples. If at least 5% of the rows are copies of others: in two columns or more whose single values are not
         rounded so far that rows meet by chance, or because all rows were repeated. If the estimate grows with every
-        component, so that y looks like a function of x. If nearest neighbours find information that the mixture misses
-        (`MIResult.shortfall`).
+        component, so that y looks like a function of x. If nearest neighbours find information that the mixture misses,
+        or the rows do not bear out what it claims (`MIResult.shortfall`).
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -558,7 +558,13 @@ def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
             "each takes one Gaussian whose covariance leans on that within all classes"
         )
         findings.append((message, UserWarning))
-    if found["shortfall"]:
+    if found["shortfall"] < 0:
+        message = (
+            f"the mixture claims {-found['shortfall']:.2g} nats that its own rows do not bear out; they "
+            "are taken off the value, and, since it describes the data badly, added to its standard error"
+        )
+        findings.append((message, UserWarning))
+    if found["shortfall"] > 0:
         message = (
             f"nearest neighbours find {found['shortfall']:.2g} nats that the mixture misses; they are part of the "
             "value, and, since as much may be missing still, of its standard error"

@@ -215,7 +215,7 @@ struct estimate {
     int n_components;
     bool converged;
     std::vector<double> bootstrap; /* (n_bootstrap): a replicate that failed is NaN */
-    double shortfall;              /* what nearest neighbours find and the mixture misses: part of value and standard_error */
+    double shortfall;              /* what the mixture misses, or, below 0, makes up: part of value and standard_error */
     double marginals_error; /* scatter of the value over maps of the columns that held-out rows can hardly tell apart: part of standard_error */
     std::int64_t n_copies; /* samples that are copies of others, which they were resampled and folded with */
 };

@@ -1,4 +1,4 @@
-/* What nearest neighbours find beyond the mixture, against closed forms; tests/twins.py has its definition. */
+/* What nearest neighbours find beyond the mixture, against closed forms; tests/twins.py has its definition. And what rows deny it. */
 #include "check.h"
 
 #define N 2000
@@ -61,7 +61,24 @@ static void test_all_is_missing(double rho) {
     free(y);
 }
 
+/* Of the rows: four deviations, in which the integral's own error counts; what neighbours found before is kept. */
+static void test_excess(void) {
+    fgm_moments moments = {.mean = 0.1, .deviation = 1.0, .variance = 1e-4};
+    double shortfall = 0.0, error = 0.0;
+    fgm_add_excess(&moments, 0.139, 0.0, &shortfall, &error);
+    check(shortfall == 0.0 && error == 0.0, "3.9 deviations are %g +- %g", shortfall, error);
+    fgm_add_excess(&moments, 0.061, 0.0, &shortfall, &error);
+    fgm_add_excess(&moments, -1.0, 0.0, &shortfall, &error);
+    check(shortfall == 0.0 && error == 0.0, "rows that say more are %g +- %g", shortfall, error);
+    fgm_add_excess(&moments, 0.141, 0.01, &shortfall, &error);
+    check(shortfall == 0.0 && error == 0.0, "2.9 deviations are %g +- %g", shortfall, error);
+    shortfall = 0.2, error = 0.03;
+    fgm_add_excess(&moments, 0.141, 0.0, &shortfall, &error);
+    check(fabs(shortfall - 0.159) < 1e-15 && fabs(error - hypot(0.03, 0.01)) < 1e-15, "4.1 deviations make .2 %g +- %g", shortfall, error);
+}
+
 int main(void) {
+    test_excess();
     test_all_is_missing(0.0);
     test_all_is_missing(0.6);
     test_all_is_missing(0.8);
