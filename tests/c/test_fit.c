@@ -201,6 +201,52 @@ static void test_newton_step(void) {
     put_away(&p);
 }
 
+/* Of replicates of D5: what a refit leaves to gain is about what it is told to leave, in a handful of passes; the step that it takes without looking
+ * gains more than half of what the same passes leave without it. */
+static void test_refit(void) {
+    problem p;
+    pose(&p, options_of(5), NULL);
+    fgm_mixture from = start(&p, 5, 0), whole, mixture;
+    fgm_fit_outcome outcome, end;
+    fgm_curvature curvature;
+    const fgm_fit_settings *settings = &p.prepared.settings;
+    fit_copy(&p, &from, 1e-5, 300, &whole);
+    if (fgm_maximise(p.fitter, &p.training, settings, 1e-10, -INFINITY, 2000, &p.monitor, &whole, &end) != FGM_OK) abort();
+    check_status(fgm_find_curvature(p.fitter, &p.training, &whole, &p.monitor, &curvature), FGM_OK, "information");
+    if (fgm_mixture_allocate(&mixture, 5, 2) != FGM_OK) abort();
+    double *weights = numbers(N), left = 0.0, left_without = 0.0;
+    int passes = 0, replicates = 20;
+    for (int replicate = 0; replicate < replicates; ++replicate) {
+        for (int first = 0; first < N; first += FGM_DRAWN_AT_ONCE) {
+            uint64_t key = fgm_stream(3, FGM_STREAM_BOOTSTRAP, (uint64_t)replicate);
+            fgm_draw_weights(key, first, N - first < FGM_DRAWN_AT_ONCE ? N - first : FGM_DRAWN_AT_ONCE, weights + first);
+        }
+        fgm_samples rows = p.prepared.samples;
+        rows.weights = weights;
+        fgm_training training = fgm_training_of(rows);
+        fgm_mixture_copy(&mixture, &whole);
+        if (fgm_em(p.fitter, &training, settings, &curvature, settings->replicate_tol, 100, &p.monitor, &mixture, &outcome) != FGM_OK) abort();
+        passes += outcome.n_iter;
+        fgm_mixture_copy(&mixture, &whole);
+        check_status(fgm_refit(p.fitter, &training, settings, &curvature, &p.monitor, &mixture), FGM_OK, "refit");
+        if (fgm_maximise(p.fitter, &training, settings, 1e-10, -INFINITY, 2000, &p.monitor, &mixture, &end) != FGM_OK) abort();
+        left_without += (end.objective - outcome.objective) / replicates;
+        fgm_mixture_copy(&mixture, &whole);
+        if (fgm_refit(p.fitter, &training, settings, &curvature, &p.monitor, &mixture) != FGM_OK) abort();
+        if (fgm_em(p.fitter, &training, settings, NULL, 1e-300, 1, &p.monitor, &mixture, &outcome) != FGM_OK) abort();
+        left += (end.objective - outcome.objective) / replicates;
+    }
+    check(passes < 10 * replicates, "%d passes for %d replicates", passes, replicates);
+    check(left < 2.0 * settings->replicate_tol, "%g is left where %g was allowed", left, settings->replicate_tol);
+    check(left < 0.5 * left_without, "%g is left with the last step, %g without", left, left_without);
+    free(weights);
+    fgm_curvature_release(&curvature);
+    fgm_mixture_release(&from);
+    fgm_mixture_release(&whole);
+    fgm_mixture_release(&mixture);
+    put_away(&p);
+}
+
 /* One component is the weighted mean and covariance, in one pass, and its log-likelihood is -(d (ln 2 pi + 1) + ln det S) / 2. */
 static void test_single_component(void) {
     double *weights = numbers(N), total = 0.0, mean[2] = {0.0, 0.0}, S[3] = {0.0, 0.0, 0.0};
@@ -536,6 +582,7 @@ int main(void) {
     test_tolerance();
     test_newton_ends_at_the_maximum();
     test_newton_step();
+    test_refit();
     test_no_number_ends_a_fit();
     test_single_component();
     test_rounded_data();
