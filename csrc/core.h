@@ -555,7 +555,8 @@ double fgm_odds(fgm_samples rows, const double *scores /* (n) */, const double *
  * beyond its noise, or nothing is to be looked for. See shortfall.c. */
 int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uint64_t seed, double *shortfall, double *error);
 
-/* Adds what the model claims, its information, beyond the mean of its terms over the rows that it was fitted to: less than nothing is missing. */
+/* Adds half of what the model claims, its information, beyond the mean of its terms over the rows that it was fitted to: less than nothing is
+ * missing. */
 void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error);
 
 /* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */

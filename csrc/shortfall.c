@@ -14,7 +14,7 @@
  *
  * A mixture can also claim what is not there: hard edges in several dimensions take many components, which do not fall apart into those of x and
  * those of y. A fit of highest likelihood says of its own rows, on average, what it says of its samples, or a little more: rows on which the log
- * ratio is less by far are not samples of it, and the information is taken to be what the rows bear out.
+ * ratio is less by far are not samples of it, and the information lies between what it claims and what the rows bear out.
  */
 #include "core.h"
 #include "random.h"
@@ -349,7 +349,7 @@ static int prepare_sides(comparison *all) {
 void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error) {
     double difference = moments->mean - information, deviation = sqrt(moments->variance + integration_error * integration_error);
     if (-difference > DENIED * deviation) {
-        *shortfall += difference;
+        *shortfall += 0.5 * difference;
         *error = hypot(*error, deviation);
     }
 }

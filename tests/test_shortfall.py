@@ -139,8 +139,8 @@ def test_rows_are_asked_by_their_own_log_ratio():
         r = fg.mutual_information(x, y, n_bootstrap=0, **options)
     terms = r.pointwise(x, y)
     error = terms.std() / math.sqrt(3000)
-    assert r.shortfall == pytest.approx(terms.mean() - r.plug_in, abs=1e-9)
-    assert r.shortfall < -4 * error
+    assert r.shortfall == pytest.approx((terms.mean() - r.plug_in) / 2, abs=1e-9)
+    assert r.shortfall < -2 * error
     assert r.value == r.plug_in + r.shortfall
     with pytest.warns(UserWarning, match=MADE_UP):
         resampled = fg.mutual_information(x, y, n_bootstrap=20, **options)
@@ -155,12 +155,12 @@ def test_rows_are_asked_by_their_own_log_ratio():
 
 @pytest.mark.filterwarnings("ignore:the mixture claims")
 def test_what_is_made_up_is_taken_off():
-    """Of independent data: without it four error bars too much and more, with it no more than one."""
+    """Of independent data: without it three error bars too much and more, with it nearer, and no further than two."""
     for seed in range(6):
         r = fg.mutual_information(*discs(3000, seed), n_components=4, marginals="standardize", rng=seed, n_bootstrap=20)
         assert r.shortfall < 0
         assert r.value - r.shortfall > 2.5 * r.bootstrap_distribution.std()
-        assert abs(r.value) < r.standard_error
+        assert abs(r.value) < min(2 * r.standard_error, r.value - r.shortfall)
 
 
 def test_rows_bear_out_a_mixture_that_is_right():
