@@ -194,6 +194,7 @@ typedef struct fgm_fit_settings {
     const fgm_options *options;
     double tol;                           /* of a final fit, nats per sample */
     double selection_tol;                 /* of a fit that only helps to choose the number of components */
+    double nearby_tol;                    /* of such a fit under the curvature of another, which takes long for the last of it */
     double replicate_tol;                 /* of a fit to a replicate's rows, which begins at the fit to all the data */
     int selection_passes;                 /* the most EM passes of such a fit */
     double least_evidence;                /* held-out log-likelihood that one component more must gain in all, nats */

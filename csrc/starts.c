@@ -23,7 +23,6 @@
 #define SHORT_PASSES 15
 #define LLOYD_ITERATIONS 12
 #define NEARBY_PASSES 60   /* by a curvature from elsewhere, before a fit goes on without */
-#define NEARBY_TOL 2.0     /* of the tolerance: far from its fit, a curvature takes long for the last of it */
 #define SPLIT_DISTANCE 0.7 /* of the means from their middle, in standard deviations */
 
 /* Rows that a start is made from, and memory for it. */
@@ -405,7 +404,7 @@ int fgm_fit_nearby(fgm_fitter *fitter, const fgm_training *training, const fgm_f
                    fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome) {
     int passes = settings->selection_passes < NEARBY_PASSES ? settings->selection_passes : NEARBY_PASSES;
     if (curvature->memory) {
-        FGM_TRY(fgm_em(fitter, training, settings, curvature, NEARBY_TOL * settings->selection_tol, passes, monitor, mixture, outcome));
+        FGM_TRY(fgm_em(fitter, training, settings, curvature, settings->nearby_tol, passes, monitor, mixture, outcome));
         round_mixture(mixture);
         if (outcome->converged) return FGM_OK;
     }

@@ -128,6 +128,23 @@ static void test_tolerance(void) {
     put_away(&p);
 }
 
+/* What the caller gives is that of every fit; else fits that matter less are coarser, up to 1e-4 a sample. */
+static void test_given_tolerance(void) {
+    fgm_options options = options_of(5);
+    for (int given = 0; given < 2; ++given) {
+        problem p;
+        if (given) options.tol = 1e-9;
+        pose(&p, options, NULL);
+        const fgm_fit_settings *settings = &p.prepared.settings;
+        double nats[] = {settings->tol * N, settings->selection_tol * N, settings->nearby_tol * N, settings->replicate_tol * N};
+        static const double expected[] = {0.005, 0.05, 0.1, 0.12}; /* the last would be .2 of more rows */
+        for (int i = 0; i < 4; ++i) {
+            check(fabs(nats[i] - (given ? N * 1e-9 : expected[i])) < 1e-12, "tolerance %d, given %d: %g nats of all rows", i, given, nats[i]);
+        }
+        put_away(&p);
+    }
+}
+
 /* ---- Newton's method ------------------------------------------------------------------------------------------------------------------------- */
 
 /* From several points, some on ridges where accelerated EM stops too early, the end is a maximum: what plain EM would still change there is as small
@@ -580,6 +597,7 @@ int main(void) {
     }
     test_acceleration_finds_the_maximum_of_plain_em();
     test_tolerance();
+    test_given_tolerance();
     test_newton_ends_at_the_maximum();
     test_newton_step();
     test_refit();
