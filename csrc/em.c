@@ -509,9 +509,9 @@ static int try_current(fgm_fitter *fitter, const fit *state, bool *accepted) {
 }
 
 /* current = the best point + step; false where that is no mixture above the floor. */
-static bool take_step(fgm_fitter *fitter, const fit *state) {
-    for (size_t p = 0; p < state->parameters; ++p) fitter->target[p] = fitter->theta[p] + fitter->step[p];
-    return from_vector(fitter->target, state->settings->floor, &fitter->current);
+static bool take_step(fgm_fitter *fitter, size_t parameters, const double *floor) {
+    for (size_t p = 0; p < parameters; ++p) fitter->target[p] = fitter->theta[p] + fitter->step[p];
+    return from_vector(fitter->target, floor, &fitter->current);
 }
 
 /* EM, accelerated. With a curvature, of a fit nearby, its Newton step takes the place of the EM step. Where it converges, step leads on from the best
@@ -557,7 +557,7 @@ static int accelerate(fgm_fitter *fitter, const fit *state, const fgm_curvature 
         memcpy(fitter->previous_image, fitter->image, parameters * sizeof(double));
         memcpy(fitter->previous_residual, fitter->residual, parameters * sizeof(double));
         have_previous = true;
-        is_em_step = (depth == 0 && !curvature) || !take_step(fitter, state);
+        is_em_step = (depth == 0 && !curvature) || !take_step(fitter, state->parameters, state->settings->floor);
         if (is_em_step) fgm_mixture_copy(&fitter->current, &fitter->next);
     }
     return FGM_OK;
@@ -612,7 +612,7 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
         accepted = false;
         if (failures > 4) {
             fgm_mixture_copy(&fitter->current, &fitter->next);
-        } else if (!take_step(fitter, state)) {
+        } else if (!take_step(fitter, state->parameters, state->settings->floor)) {
             continue;
         }
         FGM_TRY(try_current(fitter, state, &accepted));
@@ -725,8 +725,8 @@ int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_se
     double tol = informed ? settings->replicate_tol : settings->selection_tol;
     FGM_TRY(fgm_em(fitter, training, settings, curvature, tol, settings->selection_passes, monitor, mixture, &outcome));
     if (!informed || !outcome.converged) return FGM_OK;
-    for (size_t p = 0; p < (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d); ++p) fitter->theta[p] += fitter->step[p];
-    if (from_vector(fitter->theta, settings->floor, &fitter->current)) fgm_mixture_copy(mixture, &fitter->current);
+    size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
+    if (take_step(fitter, parameters, settings->floor)) fgm_mixture_copy(mixture, &fitter->current);
     return FGM_OK;
 }
 

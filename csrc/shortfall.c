@@ -26,7 +26,7 @@
 #define LEAST_COLUMNS 3            /* two columns a mixture describes well, and cheaply */
 #define N_SAMPLES 8                /* of the mixture */
 #define STANDS_OUT 3.0             /* standard deviations */
-#define DENIED 4.0                 /* by the rows: more of them, since of a mixture that is right the rows say hardly half of one less */
+#define DENIED 4.0                 /* standard deviations of the rows' mean, which the likelihood ties to what the mixture claims */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
 #define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
 #define LEAST_ASKED 512            /* rows whose neighbours are looked for: of fewer little can be said, unless there are no more */

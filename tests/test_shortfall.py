@@ -163,6 +163,23 @@ def test_what_is_made_up_is_taken_off():
         assert abs(r.value) < min(2 * r.standard_error, r.value - r.shortfall)
 
 
+@pytest.mark.filterwarnings("ignore:the mixture claims")
+@pytest.mark.parametrize("which", ["labels", "given", "groups"])
+def test_rows_are_asked_whatever_the_variables(which):
+    """Labels that say nothing of discs, a condition that says nothing, rows that come in twos."""
+    x, y = discs(3000, 0)
+    rng = np.random.default_rng(1)
+    options = {"n_components": 6, "marginals": "standardize", "rng": 0, "n_bootstrap": 0}
+    if which == "labels":
+        r = fg.mutual_information(x, y, given=rng.integers(2, size=3000), discrete="given", **options)
+    elif which == "given":
+        r = fg.mutual_information(x, y, given=rng.normal(size=3000), **options)
+    else:
+        r = fg.mutual_information(x, y, groups=np.arange(3000) // 2, **options)
+    assert r.shortfall < 0
+    assert r.value == pytest.approx(r.plug_in + r.shortfall)
+
+
 def test_rows_bear_out_a_mixture_that_is_right():
     """Far within the four deviations: the likelihood ties the two means to each other."""
     for seed in range(20):
