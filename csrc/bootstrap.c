@@ -13,27 +13,11 @@
 #include <string.h>
 
 #define MANY_ROWS 65536  /* from which on a replicate draws its rows in every pass, and keeps none */
+#define ROWS_OF_ONE 512  /* the same where it has one component: of so many, a covariance needs no counting of those drawn */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 
-/* P(Poisson(1) <= k) 2^32, rounded, for k = 0, 1, ...: a 32-bit number has drawn the count of bounds that it reaches. */
-static const uint32_t poisson_bounds[] = {
-    1580030169u, 3160060337u, 3950075422u, 4213413783u, 4279248374u, 4292415292u,
-    4294609778u, 4294923276u, 4294962463u, 4294966817u, 4294967253u, 4294967292u,
-};
-
-void fgm_draw_weights(uint64_t key, int64_t first, int count, double *weights) {
-    uint32_t bits[FGM_DRAWN_AT_ONCE];
-    for (int i = 0; i < count; i += 2) {
-        uint64_t two = fgm_random_bits(key, (uint64_t)(first + i) / 2);
-        bits[i] = (uint32_t)two;
-        bits[i + 1] = (uint32_t)(two >> 32);
-    }
-    for (int i = 0; i < count; ++i) {
-        int32_t drawn = 0;
-        for (size_t k = 0; k < sizeof poisson_bounds / sizeof *poisson_bounds; ++k) drawn += bits[i] >= poisson_bounds[k];
-        weights[i] = drawn;
-    }
-}
+/* The numbers of components that a replicate is fitted with. */
+enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
 
 /* The rows that a replicate draws. */
 typedef struct replicate {
@@ -44,6 +28,7 @@ typedef struct replicate {
     uint32_t *rows;  /* (n): their places in the prepared data */
     uint32_t *groups; /* (n), or NULL where each row is its own group */
     int64_t *first;  /* (n_classes + 1): runs of the classes */
+    bool is_drawn_in_passes; /* then nothing is kept, and rows are all rows */
 } replicate;
 
 static void release_replicate(replicate *drawn) {
@@ -61,7 +46,7 @@ static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *
     double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
     if (!drawn) return FGM_ERROR_MEMORY;
     for (int64_t first = 0; first < n; first += FGM_DRAWN_AT_ONCE) {
-        fgm_draw_weights(key, first, n - first < FGM_DRAWN_AT_ONCE ? (int)(n - first) : FGM_DRAWN_AT_ONCE, drawn + first);
+        fgm_get_kernels()->draw_weights(key, first, n - first < FGM_DRAWN_AT_ONCE ? (int)(n - first) : FGM_DRAWN_AT_ONCE, drawn + first);
     }
     if (paired) memcpy(weights + n, weights, (size_t)n * sizeof *weights);
     if (prepared->draws) {
@@ -127,17 +112,20 @@ static int score_again(const fgm_prepared *prepared, replicate *drawn) {
     return FGM_OK;
 }
 
-/* Whether rows are drawn in every pass and never kept: then a replicate of many rows takes no memory. Some jobs need them otherwise than row by
- * row, or in another order. */
-static bool is_drawn_in_passes(const fgm_bootstrap *bootstrap) {
+/* Whether rows are drawn in every pass and never kept: then a replicate of many rows takes no memory, and one component, which needs one pass, less
+ * time. Some jobs need them otherwise than row by row, or in another order. */
+static bool is_drawn_in_passes(const fgm_bootstrap *bootstrap, const int16_t *numbers) {
     const fgm_prepared *prepared = bootstrap->prepared;
-    bool in_any_order = prepared->ranks || prepared->draws || bootstrap->trials || bootstrap->options->integral == FGM_INTEGRAL_DATA;
-    return prepared->n >= MANY_ROWS && prepared->d > 0 && prepared->classes.n == 1 && !in_any_order &&
-           bootstrap->model->mixtures[0].n_components < FGM_CROWD;
+    int n_components = bootstrap->model->mixtures[0].n_components;
+    bool in_any_order = prepared->ranks || prepared->draws || bootstrap->options->integral == FGM_INTEGRAL_DATA;
+    if (in_any_order || prepared->d == 0 || prepared->classes.n > 1 || prepared->student.freedom > 0.0) return false;
+    bool is_single = n_components == 1 && (!numbers || (numbers[DRAWN] <= 1 && numbers[CAUTIOUS] <= 1));
+    if (is_single) return prepared->n >= ROWS_OF_ONE;
+    return prepared->n >= MANY_ROWS && !bootstrap->trials && n_components < FGM_CROWD;
 }
 
 static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
-    if (is_drawn_in_passes(bootstrap)) {
+    if (drawn->is_drawn_in_passes) {
         drawn->first = calloc(2, sizeof *drawn->first);
         if (!drawn->first) return FGM_ERROR_MEMORY;
         drawn->n = drawn->first[1] = bootstrap->prepared->n;
@@ -168,9 +156,6 @@ static int refit(const fgm_mixture *from, const fgm_curvature *curvature, const 
     fgm_fitter_destroy(fitter);
     return status;
 }
-
-/* The numbers of components that a replicate is fitted with. */
-enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
 
 /* One replicate at work. */
 typedef struct replicate_fit {
@@ -209,8 +194,8 @@ static int fit_drawn_class(replicate_fit *fit, int class, int rule) {
     }
     fgm_fit_settings settings;
     fgm_class_settings(prepared, class, &settings);
-    fgm_training training = is_drawn_in_passes(bootstrap) ? fgm_training_of_draws(rows, fit->key) : fgm_training_of(rows);
     int number = number_of(fit, class, rule);
+    fgm_training training = fit->drawn->is_drawn_in_passes ? fgm_training_of_draws(rows, fit->key, number == 1) : fgm_training_of(rows);
     if (number == whole->n_components) return refit(whole, &bootstrap->curvatures[class], &settings, &training, fit->monitor, mixture);
     const fgm_trials *trials = &bootstrap->trials[class];
     return refit(&trials->fits[number - 1], &trials->curvatures[number - 1], &settings, &training, fit->monitor, mixture);
@@ -302,14 +287,14 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     fgm_bootstrap *bootstrap = task_data;
     fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, is_caller);
     uint64_t key = fgm_stream(bootstrap->seed, FGM_STREAM_BOOTSTRAP, (uint64_t)(bootstrap->first + index));
-    replicate drawn = {0};
+    const int16_t *numbers = bootstrap->numbers ? bootstrap->numbers + index * 2 * bootstrap->model->n_classes : NULL;
+    replicate drawn = {.is_drawn_in_passes = is_drawn_in_passes(bootstrap, numbers)};
     int status = draw_replicate(bootstrap, key, &drawn);
     double value = NAN, centre = NAN;
     if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
         fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
-        if (is_drawn_in_passes(bootstrap)) samples = bootstrap->prepared->samples;
-        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .monitor = &monitor};
-        if (bootstrap->numbers) fit.numbers = bootstrap->numbers + index * 2 * bootstrap->model->n_classes;
+        if (drawn.is_drawn_in_passes) samples = bootstrap->prepared->samples;
+        replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .numbers = numbers, .monitor = &monitor};
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);
         fgm_model_release(&fit.model);

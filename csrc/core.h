@@ -105,6 +105,8 @@ void fgm_pack(const fgm_mixture *mixture, double *pack /* (K, 1 + d + d(d+1)/2) 
  * responsibility: sum r, sum r z_i, sum r z_i z_j (j <= i). */
 #define FGM_MOMENT_STRIDE(d) (1 + (d) + FGM_TRIANGLE(d))
 
+#define FGM_DRAWN_AT_ONCE 256
+
 typedef struct fgm_kernels {
     const char *tier;
     /* Adds to moments (K, 1 + d + d(d+1)/2) and to the compensated pair log_likelihood[0] + log_likelihood[1]. work: fgm_work_size doubles. */
@@ -116,6 +118,8 @@ typedef struct fgm_kernels {
     void (*log_density)(int n_components, const double *pack, fgm_samples samples, double *out /* (n) */, double *work);
     /* Log of each component's weighted density, component by component: out (K, n). */
     void (*component_log_density)(int n_components, const double *pack, fgm_samples samples, double *out, double *work);
+    /* Poisson weights of rows first .. first + count - 1 under the bootstrap; first is even, count at most FGM_DRAWN_AT_ONCE. */
+    void (*draw_weights)(uint64_t key, int64_t first, int count, double *weights /* (count) */);
     void (*exp)(int64_t n, const double *in, double *out);
     void (*log)(int64_t n, const double *in, double *out);
 } fgm_kernels;
@@ -185,8 +189,8 @@ typedef struct fgm_training {
 } fgm_training;
 
 fgm_training fgm_training_of(fgm_samples samples);
-/* All rows under weights of the bootstrap. */
-fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key);
+/* All rows under weights of the bootstrap. Their total stays 0 for one component, whose one pass finds it. */
+fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key, bool is_for_one);
 /* All rows but [first, last). */
 fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t last);
 
@@ -498,10 +502,6 @@ typedef struct fgm_bootstrap {
 /* The curvature at each class's fit, which helps fits nearby. */
 int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures /* (n_classes), zero */);
 void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes);
-
-/* Weights of the bootstrap of rows first .. first + count - 1; first is even. */
-#define FGM_DRAWN_AT_ONCE 256
-void fgm_draw_weights(uint64_t key, int64_t first, int count /* at most FGM_DRAWN_AT_ONCE */, double *weights /* (count) */);
 
 /* Replicates first .. first + count - 1, by options->run_tasks. A replicate that cannot be fitted is NaN. */
 int fgm_run_bootstrap(fgm_bootstrap *bootstrap);

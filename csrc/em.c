@@ -177,8 +177,9 @@ bool fgm_floor_and_factor(const double *floor, int d, double *packed) {
 typedef struct chunks {
     const fgm_training *training;
     int part;
-    int64_t next, most; /* rows of the part that were taken; rows to take at once */
-    fgm_samples rows;   /* taken */
+    int64_t next, most;  /* rows of the part that were taken; rows to take at once */
+    bool are_all_passed; /* rows not drawn too, with weight 0 */
+    fgm_samples rows;    /* taken */
 } chunks;
 
 static int begin_chunks(fgm_fitter *fitter, const fgm_training *training, double work_of_a_row, chunks *all) {
@@ -189,6 +190,17 @@ static int begin_chunks(fgm_fitter *fitter, const fgm_training *training, double
     return fitter->drawn ? FGM_OK : FGM_ERROR_MEMORY;
 }
 
+/* The rows taken with their weights of the bootstrap, which are in the fitter's memory. */
+static void weigh_chunk(fgm_fitter *fitter, uint64_t key, int64_t first, fgm_samples *rows) {
+    double *weights = fitter->drawn;
+    for (int64_t at = 0; at < rows->n; at += FGM_DRAWN_AT_ONCE) {
+        int count = rows->n - at < FGM_DRAWN_AT_ONCE ? (int)(rows->n - at) : FGM_DRAWN_AT_ONCE;
+        fgm_get_kernels()->draw_weights(key, first + at, count, weights + at);
+        for (int i = 0; rows->weights && i < count; ++i) weights[at + i] *= rows->weights[at + i];
+    }
+    rows->weights = weights;
+}
+
 /* The rows taken whose weights of the bootstrap are positive, in the fitter's memory, in place of these. */
 static void draw_chunk(fgm_fitter *fitter, uint64_t key, int64_t first, fgm_samples *rows) {
     double drawn[FGM_DRAWN_AT_ONCE], *columns = fitter->drawn, *weights = fitter->drawn + rows->d * DRAWN_ROWS;
@@ -196,7 +208,7 @@ static void draw_chunk(fgm_fitter *fitter, uint64_t key, int64_t first, fgm_samp
     int64_t taken = 0;
     for (int64_t at = 0; at < rows->n; at += FGM_DRAWN_AT_ONCE) {
         int count = rows->n - at < FGM_DRAWN_AT_ONCE ? (int)(rows->n - at) : FGM_DRAWN_AT_ONCE, present = 0;
-        fgm_draw_weights(key, first + at, count, drawn);
+        fgm_get_kernels()->draw_weights(key, first + at, count, drawn);
         for (int i = 0; i < count; ++i) {
             double weight = rows->weights ? drawn[i] * rows->weights[at + i] : drawn[i];
             places[present] = i;
@@ -219,7 +231,9 @@ static bool next_chunk(fgm_fitter *fitter, chunks *all) {
         fgm_samples part = all->training->parts[all->part];
         if (all->next >= part.n) continue;
         all->rows = fgm_rows(part, all->next, all->next + all->most);
-        if (all->training->is_drawn) draw_chunk(fitter, all->training->draw, all->next, &all->rows);
+        if (all->training->is_drawn) {
+            (all->are_all_passed ? weigh_chunk : draw_chunk)(fitter, all->training->draw, all->next, &all->rows);
+        }
         all->next += all->most;
         return true;
     }
@@ -231,6 +245,7 @@ static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_
     double sum[2] = {0.0, 0.0};
     chunks all;
     FGM_TRY(begin_chunks(fitter, training, (double)k * (d + 1) * (d + 1), &all));
+    all.are_all_passed = k == 1; /* a pass is cheaper than leaving out rows */
     fgm_pack(mixture, fitter->pack);
     memset(fitter->moments, 0, (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) * sizeof(double));
     while (next_chunk(fitter, &all)) {
@@ -453,19 +468,21 @@ static void remember(fgm_fitter *fitter, size_t parameters, int slot) {
     }
 }
 
-/* One component needs one pass: its maximum is the sample mean and covariance. */
+/* One component needs one pass, which finds the total weight too: its maximum is the sample mean and covariance. */
 static int fit_single(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, fgm_monitor *monitor, fgm_mixture *mixture,
                       fgm_fit_outcome *outcome) {
     double before;
     FGM_TRY(run_pass(fitter, training, mixture, monitor, &before));
-    bool raised = maximise(mixture, fitter->moments, training->total_weight, settings, &fitter->next);
+    fgm_training weighed = *training;
+    weighed.total_weight = fitter->moments[0];
+    bool raised = maximise(mixture, fitter->moments, weighed.total_weight, settings, &fitter->next);
     fgm_mixture_copy(mixture, &fitter->next);
     outcome->n_iter = 1;
     outcome->converged = true;
     int d = mixture->d;
     outcome->log_likelihood = -0.5 * d * (LOG_TWO_PI + 1.0);
     for (int i = 0; i < d; ++i) outcome->log_likelihood -= log(mixture->factors[FGM_TRIANGLE(i) + i]);
-    if (raised) FGM_TRY(run_pass(fitter, training, mixture, monitor, &outcome->log_likelihood));
+    if (raised) FGM_TRY(run_pass(fitter, &weighed, mixture, monitor, &outcome->log_likelihood));
     outcome->objective = outcome->log_likelihood;
     return FGM_OK;
 }

@@ -15,6 +15,7 @@
  * dimension FGM_UNROLLED z (K, d, B) and weighted z (d, B).
  */
 #include "core.h"
+#include "random.h"
 #include "vecmath.h"
 
 #define JOIN_(a, b) a##b
@@ -168,12 +169,12 @@ static void block_terms(int d, block samples, const double *parameters, double *
 /* Shares of two terms at some registers: of exp(term - maximum) one is 1. Maxima and sums come back. */
 FGM_INLINE void share_two(const int registers, double *first, double *second, vec *maximum, vec *sum) {
     vec smaller[FGM_AT_ONCE], whole = vec_fill(1.0);
-    uvec is_larger[FGM_AT_ONCE];
+    mask is_larger[FGM_AT_ONCE];
     for (int g = 0; g < registers; ++g) {
         vec one = vec_load(first + g * FGM_LANES), two = vec_load(second + g * FGM_LANES);
-        is_larger[g] = VEC_TRUE(two > one);
-        maximum[g] = vec_select(is_larger[g], two, one);
-        smaller[g] = vec_select(is_larger[g], one, two) - maximum[g];
+        is_larger[g] = vec_less(one, two);
+        maximum[g] = vec_max(one, two);
+        smaller[g] = vec_min(two, one) - maximum[g]; /* NaN if either is */
     }
     vec_exp(registers, smaller);
     for (int g = 0; g < registers; ++g) {
@@ -214,7 +215,7 @@ static int find_present(int n_components, bool meets_few, int size, const double
         vec below = vec_fill(1.0);
         for (int b = 0; b < size; b += FGM_LANES) {
             vec distance = vec_load(terms + k * stride + b) - vec_load(maximum + b);
-            below = vec_select(VEC_TRUE(distance < FGM_NEGLIGIBLE), below, vec_fill(0.0));
+            below = vec_select(vec_less(distance, vec_fill(FGM_NEGLIGIBLE)), below, vec_fill(0.0));
         }
         present[n_present] = k;
         n_present += vec_sum(below) < FGM_LANES;
@@ -276,7 +277,7 @@ FGM_INLINE void normalise_registers(const int registers, int n_components, block
     for (int g = 0; g < registers; ++g) {
         sums->total += weight[g] * (samples.equal ? maximum[g] : maximum[g] + sum[g]);
         if (!samples.equal) continue;
-        sums->product *= vec_select(VEC_TRUE(weight[g] > 0.0), sum[g], vec_fill(1.0));
+        sums->product *= vec_select(vec_less(vec_fill(0.0), weight[g]), sum[g], vec_fill(1.0));
         if (++sums->n_factors == FGM_FACTORS) add_log_product(sums);
     }
 }
@@ -683,15 +684,41 @@ static void component_log_density(int n_components, const double *pack, fgm_samp
     }
 }
 
-/* exp (which = 0) or log (1). Above 710 exp is infinite, as far as vec_exp goes. */
+/* ---- weights of the bootstrap -------------------------------------------------------------------------------------------------- */
+
+/* P(Poisson(1) <= k) 2^32, rounded, for k = 0, 1, ...: a 32-bit number has drawn the count of bounds that it reaches. */
+static const uint32_t poisson_bounds[] = {
+    1580030169u, 3160060337u, 3950075422u, 4213413783u, 4279248374u, 4292415292u,
+    4294609778u, 4294923276u, 4294962463u, 4294966817u, 4294967253u, 4294967292u,
+};
+
+static void draw_weights(uint64_t key, int64_t first, int count, double *weights) {
+    uint32_t bits[FGM_DRAWN_AT_ONCE];
+    for (int i = 0; i < count; i += 2) {
+        uint64_t two = fgm_random_bits(key, (uint64_t)(first + i) / 2);
+        bits[i] = (uint32_t)two;
+        bits[i + 1] = (uint32_t)(two >> 32);
+    }
+    for (int i = 0; i < count; ++i) {
+        int32_t drawn = 0;
+        for (size_t k = 0; k < sizeof poisson_bounds / sizeof *poisson_bounds; ++k) drawn += bits[i] >= poisson_bounds[k];
+        weights[i] = drawn;
+    }
+}
+
+/* ---- exp and log ---------------------------------------------------------------------------------------------------------------- */
+
+/* exp (which = 0) or log (1). Above 709.78 exp is infinite. */
 FGM_INLINE void apply_registers(const int registers, const int which, const double *in, double *out) {
     vec x[FGM_AT_ONCE];
+    mask is_infinite[FGM_AT_ONCE];
     for (int g = 0; g < registers; ++g) {
         x[g] = vec_load(in + g * FGM_LANES);
-        if (which == 0) x[g] = vec_select(VEC_TRUE(x[g] > 710.0), vec_fill(710.0), x[g]);
+        is_infinite[g] = vec_less(vec_fill(709.78271289338397), x[g]);
     }
     if (which == 0) {
         vec_exp(registers, x);
+        for (int g = 0; g < registers; ++g) x[g] = vec_select(is_infinite[g], vec_fill(INFINITY), x[g]);
     } else {
         vec_log(registers, x);
     }
@@ -716,5 +743,5 @@ static void apply_log(int64_t n, const double *in, double *out) { apply(1, n, in
 #define FGM_STRINGIFY(x) FGM_STRINGIFY_(x)
 
 const fgm_kernels JOIN(fgm_kernels_, FGM_TIER) = {
-    FGM_STRINGIFY(FGM_TIER), em_pass, missing_information, log_density, component_log_density, apply_exp, apply_log,
+    FGM_STRINGIFY(FGM_TIER), em_pass, missing_information, log_density, component_log_density, draw_weights, apply_exp, apply_log,
 };

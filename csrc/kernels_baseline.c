@@ -1,4 +1,7 @@
 /* The tier that every processor runs: 128-bit registers (SSE2, NEON) where the compiler has vectors, plain doubles elsewhere. */
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
 #if defined(__GNUC__)
 #define FGM_LANES 2
 #else

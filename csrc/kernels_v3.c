@@ -1,6 +1,7 @@
 /* x86-64-v3: 256-bit registers and fused multiply-add (AVX2, FMA). Empty on other processors and compilers. */
 #include "core.h"
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

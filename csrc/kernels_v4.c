@@ -1,6 +1,7 @@
 /* x86-64-v4: 512-bit registers (AVX-512 F, BW, CD, DQ, VL). Empty on other processors and compilers. */
 #include "core.h"
 #if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>

@@ -62,12 +62,13 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
     return training;
 }
 
-fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key) {
+fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key, bool is_for_one) {
     fgm_training training = {.parts = {samples}, .n_parts = 1, .is_drawn = true, .draw = key};
+    if (is_for_one) return training;
     double weights[FGM_DRAWN_AT_ONCE];
     for (int64_t first = 0; first < samples.n; first += FGM_DRAWN_AT_ONCE) {
         int count = samples.n - first < FGM_DRAWN_AT_ONCE ? (int)(samples.n - first) : FGM_DRAWN_AT_ONCE;
-        fgm_draw_weights(key, first, count, weights);
+        fgm_get_kernels()->draw_weights(key, first, count, weights);
         for (int i = 0; samples.weights && i < count; ++i) weights[i] *= samples.weights[first + i];
         training.total_weight += total_weight((fgm_samples){.n = count, .weights = weights});
     }

@@ -72,10 +72,33 @@ FGM_INLINE double vec_sum(vec x) {
     return lanes[0];
 }
 
-/* yes where the mask is set, no elsewhere. */
-FGM_INLINE vec vec_select(uvec mask, vec yes, vec no) { return VEC_FROM_BITS((mask & VEC_BITS(yes)) | (~mask & VEC_BITS(no))); }
+/* Comparisons give a mask, which has a register of its own where there are 512 bits. A comparison with NaN is false. vec_max and vec_min are the
+ * second argument where either is NaN. */
+#if FGM_LANES == 8
+typedef __mmask8 mask;
+FGM_INLINE mask vec_less(vec a, vec b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+FGM_INLINE vec vec_select(mask which, vec yes, vec no) { return _mm512_mask_blend_pd(which, no, yes); }
+FGM_INLINE vec vec_zero_where(mask which, vec x) { return _mm512_maskz_mov_pd((mask)~which, x); }
+#else
+typedef uvec mask;
+FGM_INLINE mask vec_less(vec a, vec b) { return VEC_TRUE(a < b); }
+FGM_INLINE vec vec_select(mask which, vec yes, vec no) { return VEC_FROM_BITS(VEC_BITS(no) ^ (which & (VEC_BITS(yes) ^ VEC_BITS(no)))); }
+FGM_INLINE vec vec_zero_where(mask which, vec x) { return VEC_FROM_BITS(VEC_BITS(x) & ~which); }
+#endif
 
-FGM_INLINE vec vec_max(vec a, vec b) { return vec_select(VEC_TRUE(a > b), a, b); }
+#if FGM_LANES == 8
+FGM_INLINE vec vec_max(vec a, vec b) { return _mm512_max_pd(a, b); }
+FGM_INLINE vec vec_min(vec a, vec b) { return _mm512_min_pd(a, b); }
+#elif FGM_LANES == 4
+FGM_INLINE vec vec_max(vec a, vec b) { return _mm256_max_pd(a, b); }
+FGM_INLINE vec vec_min(vec a, vec b) { return _mm256_min_pd(a, b); }
+#elif defined(__SSE2__)
+FGM_INLINE vec vec_max(vec a, vec b) { return _mm_max_pd(a, b); }
+FGM_INLINE vec vec_min(vec a, vec b) { return _mm_min_pd(a, b); }
+#else
+FGM_INLINE vec vec_max(vec a, vec b) { return vec_select(vec_less(b, a), a, b); }
+FGM_INLINE vec vec_min(vec a, vec b) { return vec_select(vec_less(a, b), a, b); }
+#endif
 
 #define FGM_AT_ONCE 4 /* registers, the most that the functions below take */
 
@@ -100,8 +123,8 @@ FGM_INLINE void vec_exp(const int n, vec *x) {
     for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.5555555555556p-3;
     for (int i = 0; i < n; ++i) even[i] = (odd[i] * r[i] + even[i]) * square[i] + r[i] + 1.0;
     for (int i = 0; i < n; ++i) {
-        vec power = VEC_FROM_BITS((VEC_BITS(shifted[i]) + 1023) << 52);
-        x[i] = VEC_FROM_BITS(VEC_BITS(even[i] * power) & ~VEC_TRUE(x[i] < -708.0));
+        vec grown = VEC_FROM_BITS(VEC_BITS(even[i]) + (VEC_BITS(shifted[i]) << 52)); /* times 2^k */
+        x[i] = vec_zero_where(vec_less(x[i], vec_fill(-708.0)), grown);
     }
 }
 
