@@ -15,6 +15,8 @@
 #define MANY_ROWS 65536  /* from which on a replicate draws its rows in every pass, and keeps none */
 #define ROWS_OF_ONE 512  /* the same where it has one component: of so many, a covariance needs no counting of those drawn */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
+#define PASSES 10        /* of a replicate of several components, about */
+#define REPLICATE_WORK 2000.0 /* besides its passes, in terms of densities */
 
 /* The numbers of components that a replicate is fitted with. */
 enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
@@ -380,7 +382,7 @@ static int make_other_fits(fgm_bootstrap *bootstrap) {
             fits.wanted[fits.n++][1] = k;
         }
     }
-    int status = fits.n > 0 ? fgm_run(bootstrap->options, fits.n, make_other_fit, &fits) : FGM_OK;
+    int status = fits.n > 0 ? fgm_run(bootstrap->options, fits.n, INFINITY, make_other_fit, &fits) : FGM_OK;
     free(fits.wanted);
     return status;
 }
@@ -393,7 +395,9 @@ static int find_numbers(fgm_bootstrap *bootstrap) {
     if (!is_choice) return FGM_OK;
     bootstrap->numbers = malloc((size_t)bootstrap->count * 2 * (size_t)n_classes * sizeof *bootstrap->numbers);
     if (!bootstrap->numbers) return FGM_ERROR_MEMORY;
-    FGM_TRY(fgm_run(bootstrap->options, bootstrap->count, choose_numbers, bootstrap));
+    double work = 0.0;
+    for (int c = 0; c < n_classes; ++c) work += (double)bootstrap->trials[c].n_rows * bootstrap->trials[c].n;
+    FGM_TRY(fgm_run(bootstrap->options, bootstrap->count, work * (double)bootstrap->count, choose_numbers, bootstrap));
     return make_other_fits(bootstrap);
 }
 
@@ -417,13 +421,22 @@ void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes) {
     free(curvatures);
 }
 
+static double work_of_replicates(const fgm_bootstrap *bootstrap) {
+    double work = REPLICATE_WORK;
+    for (int c = 0; c < bootstrap->model->n_classes; ++c) {
+        int k = bootstrap->model->mixtures[c].n_components;
+        work += (double)(bootstrap->prepared->classes.first[c + 1] - bootstrap->prepared->classes.first[c]) * k * (k > 1 ? PASSES : 1);
+    }
+    return work * (double)bootstrap->count;
+}
+
 int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     int n_classes = bootstrap->model->n_classes;
     bootstrap->curvatures = calloc((size_t)n_classes, sizeof *bootstrap->curvatures);
     if (!bootstrap->curvatures) return FGM_ERROR_MEMORY;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = find_numbers(bootstrap);
-    if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, run_replicate, bootstrap);
+    if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, work_of_replicates(bootstrap), run_replicate, bootstrap);
     free(bootstrap->numbers);
     fgm_release_curvatures(bootstrap->curvatures, n_classes);
     return status;

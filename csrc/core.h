@@ -174,8 +174,9 @@ fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done
 /* Adds work (samples times components); about every millisecond looks whether to stop: FGM_ERROR_CANCELLED. */
 int fgm_monitor_add(fgm_monitor *monitor, double work);
 
-/* Runs the tasks by options->run_tasks, or one after the other. */
-int fgm_run(const fgm_options *options, int64_t n_tasks, fgm_task task, void *task_data);
+/* Runs the tasks by options->run_tasks, or one after the other where all their work, about as many terms of densities, is less than waking another
+ * thread takes. */
+int fgm_run(const fgm_options *options, int64_t n_tasks, double work, fgm_task task, void *task_data);
 
 /* ---- fits ------------------------------------------------------------------------------------------------------------------- */
 

@@ -203,7 +203,7 @@ static int run_folds(cross_fit *state) {
     state->curvatures = calloc((size_t)n_classes, sizeof *state->curvatures);
     if (!state->curvatures) return FGM_ERROR_MEMORY;
     int status = fgm_find_curvatures(state->prepared, state->whole, state->curvatures);
-    if (status == FGM_OK) status = fgm_run(options, options->n_folds, fold_task, state);
+    if (status == FGM_OK) status = fgm_run(options, options->n_folds, INFINITY, fold_task, state);
     fgm_release_curvatures(state->curvatures, n_classes);
     return status;
 }

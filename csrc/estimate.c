@@ -284,7 +284,7 @@ static int fit_class(void *task_data, int64_t index, int is_caller) {
 
 static int fit_classes(class_fits *fits) {
     if (fits->prepared->d == 0) return FGM_OK;
-    if (!fits->folds_in_parallel) return fgm_run(fits->prepared->settings.options, fits->model.n_classes, fit_class, fits);
+    if (!fits->folds_in_parallel) return fgm_run(fits->prepared->settings.options, fits->model.n_classes, INFINITY, fit_class, fits);
     for (int c = 0; c < fits->model.n_classes; ++c) FGM_TRY(fit_class(fits, c, 1));
     return FGM_OK;
 }

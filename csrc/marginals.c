@@ -17,8 +17,8 @@
 
 #define RESOLUTION_ROWS 65536
 #define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
-#define ROWS_TO_SHARE 4096      /* from which on columns are worth the threads that it takes to wake */
-#define MANY_ROWS_TO_SHARE 65536 /* and from here on not: sorting two at a time would take the memory twice */
+#define VALUE_WORK 30.0          /* of standardising and sorting a value, in terms of densities */
+#define MANY_ROWS_TO_SHARE 65536 /* from which on columns are taken one by one: sorting two at a time would take the memory twice */
 #define FEISTEL_ROUNDS 6
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
 #define SELECTION_PASSES 100
@@ -334,8 +334,8 @@ static int transform_columns(fgm_prepared *prepared, const fgm_options *options,
         prepared->ranks = malloc((size_t)prepared->n * (size_t)prepared->d * sizeof *prepared->ranks);
         if (!prepared->ranks) return FGM_ERROR_MEMORY;
     }
-    if (prepared->n >= ROWS_TO_SHARE && prepared->n < MANY_ROWS_TO_SHARE) {
-        FGM_TRY(fgm_run(options, prepared->d, transform_column, &all));
+    if (prepared->n < MANY_ROWS_TO_SHARE) {
+        FGM_TRY(fgm_run(options, prepared->d, VALUE_WORK * (double)prepared->n * prepared->d, transform_column, &all));
     } else {
         for (int j = 0; j < prepared->d; ++j) FGM_TRY(transform_column(&all, j, 1));
     }

@@ -14,7 +14,9 @@
 
 #define ROWS_OF_A_CELL 4 /* about, on average, until there are cells enough */
 #define FEWEST_BINS 7
-#define MOST_BINS 16 /* a power of two, for place() */
+#define MOST_BINS 16
+#define GRID 256    /* steps over the middle of the line */
+#define STEPS 32.0  /* of one standard deviation: edges are .15 apart or more */
 #define LEVEL_QUANTILE 1.2815515655446004 /* standard normal, of .9 */
 #define N_MOMENTS 9
 #define LARGEST_MOMENTS 14.683656573259837 /* of nine degrees of freedom, one time in ten */
@@ -27,11 +29,28 @@ static double limit(double degrees_of_freedom) {
     return degrees_of_freedom * root * root * root;
 }
 
-/* Edges below a value, of which there are MOST_BINS - 1 in order. No branches, which nothing could foretell. */
-static int place(const double *edges, double value) {
-    int found = 0;
-    for (int step = MOST_BINS / 2; step > 0; step /= 2) found += value > edges[found + step - 1] ? step : 0;
-    return found;
+/* Edges between bins, with a grid so fine that none of its steps has two: a place is found without a search. */
+typedef struct bins {
+    double edges[MOST_BINS]; /* in order, then infinity */
+    uint8_t before[GRID];    /* edges in the steps before */
+} bins;
+
+static int step_of(double value) {
+    double step = GRID / 2 + value * STEPS;
+    return (int)(step > 0.0 ? step < GRID - 1 ? step : GRID - 1 : 0.0);
+}
+
+static void divide(int n, bins *found) {
+    for (int i = 0; i < MOST_BINS; ++i) found->edges[i] = i + 1 < n ? fgm_normal_quantile((i + 1.0) / n) : INFINITY;
+    for (int step = 0, edge = 0; step < GRID; ++step) {
+        while (edge + 1 < n && step_of(found->edges[edge]) < step) ++edge;
+        found->before[step] = (uint8_t)edge;
+    }
+}
+
+static int place(const bins *all, double value) {
+    int before = all->before[step_of(value)];
+    return before + (value > all->edges[before]);
 }
 
 static void hermite(double x, double *values /* (5) */) {
@@ -66,11 +85,12 @@ static void find_shape(fgm_samples samples, double *means /* (2) */, double *fac
 
 void fgm_find_normality(fgm_samples samples, fgm_normality *found) {
     const double *x = samples.columns, *y = samples.columns + samples.stride;
-    double n = (double)samples.n, means[2], factor[3], edges[MOST_BINS], sums[N_MOMENTS] = {0.0};
+    double n = (double)samples.n, means[2], factor[3], sums[N_MOMENTS] = {0.0};
     int64_t counts[MOST_BINS * MOST_BINS] = {0};
-    int bins = (int)sqrt(n / ROWS_OF_A_CELL);
-    bins = bins < FEWEST_BINS ? FEWEST_BINS : bins > MOST_BINS ? MOST_BINS : bins;
-    for (int i = 0; i < MOST_BINS; ++i) edges[i] = i + 1 < bins ? fgm_normal_quantile((i + 1.0) / bins) : INFINITY;
+    int n_bins = (int)sqrt(n / ROWS_OF_A_CELL);
+    n_bins = n_bins < FEWEST_BINS ? FEWEST_BINS : n_bins > MOST_BINS ? MOST_BINS : n_bins;
+    bins all;
+    divide(n_bins, &all);
     find_shape(samples, means, factor);
     for (int64_t i = 0; i < samples.n; ++i) {
         double u = (x[i] - means[0]) / factor[0], v = (y[i] - means[1] - factor[1] * u) / factor[2], of_u[5], of_v[5];
@@ -78,15 +98,15 @@ void fgm_find_normality(fgm_samples samples, fgm_normality *found) {
         hermite(v, of_v);
         for (int k = 0; k <= 3; ++k) sums[k] += of_u[k] * of_v[3 - k];
         for (int k = 0; k <= 4; ++k) sums[4 + k] += of_u[k] * of_v[4 - k];
-        ++counts[place(edges, u) * MOST_BINS + place(edges, v)];
+        ++counts[place(&all, u) * MOST_BINS + place(&all, v)];
     }
-    found->bins = bins;
+    found->bins = n_bins;
     found->moments = found->cells = 0.0;
     for (int k = 0; k <= 3; ++k) found->moments += sums[k] * sums[k] / (n * factorials[k] * factorials[3 - k]);
     for (int k = 0; k <= 4; ++k) found->moments += sums[4 + k] * sums[4 + k] / (n * factorials[k] * factorials[4 - k]);
-    for (int i = 0; i < bins; ++i) {
-        for (int j = 0; j < bins; ++j) {
-            double expected = n / (bins * bins), beyond = (double)counts[i * MOST_BINS + j] - expected;
+    for (int i = 0; i < n_bins; ++i) {
+        for (int j = 0; j < n_bins; ++j) {
+            double expected = n / (n_bins * n_bins), beyond = (double)counts[i * MOST_BINS + j] - expected;
             found->cells += beyond * beyond / expected;
         }
     }

@@ -96,8 +96,10 @@ int fgm_monitor_add(fgm_monitor *monitor, double work) {
     return FGM_OK;
 }
 
-int fgm_run(const fgm_options *options, int64_t n_tasks, fgm_task task, void *task_data) {
-    if (options->run_tasks && n_tasks > 1) return options->run_tasks(options->runner_data, n_tasks, task, task_data);
+#define WORK_TO_SHARE 3e5 /* terms of densities: some tenths of a millisecond */
+
+int fgm_run(const fgm_options *options, int64_t n_tasks, double work, fgm_task task, void *task_data) {
+    if (options->run_tasks && n_tasks > 1 && work >= WORK_TO_SHARE) return options->run_tasks(options->runner_data, n_tasks, task, task_data);
     for (int64_t i = 0; i < n_tasks; ++i) FGM_TRY(task(task_data, i, 1));
     return FGM_OK;
 }

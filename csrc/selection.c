@@ -201,8 +201,13 @@ static int fold_task(void *task_data, int64_t index, int is_caller) {
     return fit_task(state, fit_fold, index, state->n_components, is_caller);
 }
 
+#define PASSES 40          /* of a fit of several components from its start, about */
+#define PASS_WORK 500.0    /* besides its rows, in terms of densities */
+
 static int run(search *state, int n_tasks, fgm_task task) {
-    if (!state->monitor) return fgm_run(state->settings->options, n_tasks, task, state);
+    int k = state->n_components, passes = k > 1 ? PASSES : 1;
+    double work = n_tasks * passes * (PASS_WORK + (double)state->samples.n * k);
+    if (!state->monitor) return fgm_run(state->settings->options, n_tasks, work, task, state);
     for (int i = 0; i < n_tasks; ++i) FGM_TRY(task(state, i, 0));
     return FGM_OK;
 }

@@ -364,7 +364,7 @@ int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uin
     if (status == FGM_OK) {
         find_digammas(prepared->n, digammas);
         all.digammas = digammas;
-        status = fgm_run(prepared->settings.options, 1 + N_SAMPLES, ask_neighbours, &all);
+        status = fgm_run(prepared->settings.options, 1 + N_SAMPLES, INFINITY, ask_neighbours, &all);
     }
     if (status == FGM_OK) conclude(&all, shortfall, error);
     for (int s = 0; s < 2; ++s) {

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #define START_ROWS 4096
+#define START_ROWS_OF_ONE 512 /* one pass leads to the same maximum from wherever it starts */
 #define SHORT_ROWS 2048  /* rows of a short run */
 #define SHORT_PASSES 15
 #define LLOYD_ITERATIONS 12
@@ -43,7 +44,7 @@ static int64_t training_rows(const fgm_training *training) {
 
 static int take_sketch(sketch *rows, const fgm_training *training, int k) {
     int64_t n = training_rows(training);
-    int d = training->parts[0].d, m = n < START_ROWS ? (int)n : START_ROWS;
+    int d = training->parts[0].d, most = k == 1 ? START_ROWS_OF_ONE : START_ROWS, m = n < most ? (int)n : most;
     rows->m = m;
     rows->d = d;
     rows->k = k;
@@ -303,19 +304,28 @@ static bool splits(const fgm_fit_settings *settings, const fgm_mixture *previous
 
 /* ---- the choice ------------------------------------------------------------------------------------------------------------------ */
 
+static int start_one(const fgm_training *training, const fgm_fit_settings *settings, fgm_mixture *mixture) {
+    sketch rows;
+    FGM_TRY(take_sketch(&rows, training, 1));
+    for (int i = 0; i < rows.m; ++i) rows.responsibilities[i] = 1.0;
+    mixture_from_responsibilities(&rows, settings->floor, 0.0, mixture);
+    fgm_release(rows.memory);
+    return FGM_OK;
+}
+
 int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, uint64_t key, int attempt, const fgm_mixture *previous,
               fgm_mixture *mixture) {
     const fgm_options *options = settings->options;
     int k = mixture->n_components;
-    if (k > 1 && splits(settings, previous)) {
+    if (k == 1) return start_one(training, settings, mixture);
+    if (splits(settings, previous)) {
         split(previous, settings->floor, attempt, mixture);
         return FGM_OK;
     }
     sketch rows;
     FGM_TRY(take_sketch(&rows, training, k));
     uint64_t attempt_key = fgm_stream(key, FGM_STREAM_STARTS, (uint64_t)attempt * FGM_MAX_COMPONENTS + (uint64_t)k);
-    int init = k == 1 ? FGM_INIT_KMEANS : options->init;
-    switch (init) {
+    switch (options->init) {
     case FGM_INIT_RANDOM: scatter_balls(&rows, settings->floor, attempt_key, options->init_scale, false, mixture); break;
     case FGM_INIT_MINMAX: scatter_balls(&rows, settings->floor, attempt_key, options->init_scale, true, mixture); break;
     case FGM_INIT_RANDOM_SKLEARN:
@@ -324,8 +334,9 @@ int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, ui
         break;
     default:
         cluster(&rows, attempt_key, mixture->means); /* the means serve as centers first */
-        mixture_from_responsibilities(&rows, settings->floor, init == FGM_INIT_KMEANSPP || init == FGM_INIT_SPLIT ? rows.d + 1.0 : 0.0, mixture);
-        if (init == FGM_INIT_RANDOMIZED_KMEANS) push_means(attempt_key, options->init_scale, mixture);
+        mixture_from_responsibilities(&rows, settings->floor,
+                                      options->init == FGM_INIT_KMEANSPP || options->init == FGM_INIT_SPLIT ? rows.d + 1.0 : 0.0, mixture);
+        if (options->init == FGM_INIT_RANDOMIZED_KMEANS) push_means(attempt_key, options->init_scale, mixture);
     }
     fgm_release(rows.memory);
     return FGM_OK;
