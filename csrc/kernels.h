@@ -166,8 +166,8 @@ static void block_terms(int d, block samples, const double *parameters, double *
 
 /* ---- normalise --------------------------------------------------------------------------------------------------------------- */
 
-/* Shares of two terms at some registers: of exp(term - maximum) one is 1. Maxima and sums come back. */
-FGM_INLINE void share_two(const int registers, double *first, double *second, vec *maximum, vec *sum) {
+/* Shares of two terms at some registers: of exp(term - maximum) one is 1. Maxima and sums come back. is_short: to 13 digits, for EM. */
+FGM_INLINE void share_two(const bool is_short, const int registers, double *first, double *second, vec *maximum, vec *sum) {
     vec smaller[FGM_AT_ONCE], whole = vec_fill(1.0);
     mask is_larger[FGM_AT_ONCE];
     for (int g = 0; g < registers; ++g) {
@@ -176,7 +176,7 @@ FGM_INLINE void share_two(const int registers, double *first, double *second, ve
         maximum[g] = vec_max(one, two);
         smaller[g] = vec_min(two, one) - maximum[g]; /* NaN if either is */
     }
-    vec_exp(registers, smaller);
+    (is_short ? vec_exp_short : vec_exp)(registers, smaller);
     for (int g = 0; g < registers; ++g) {
         vec_store(first + g * FGM_LANES, vec_select(is_larger[g], smaller[g], whole));
         vec_store(second + g * FGM_LANES, vec_select(is_larger[g], whole, smaller[g]));
@@ -203,6 +203,8 @@ FGM_INLINE void find_maximum(const int registers, int n_components, const double
  * The maximum of each sample's terms goes to maximum. */
 #define FGM_NEGLIGIBLE -45.0 /* the logarithm: 3e-20 */
 
+#define BLOCKS_UNSEEN 3 /* after one that meets all components */
+
 static int find_present(int n_components, bool meets_few, int size, const double *terms /* (K, stride) */, int stride, double *maximum /* (size) */,
                         int *present /* (K) */) {
     int n_present = 0, b = 0;
@@ -224,14 +226,14 @@ static int find_present(int n_components, bool meets_few, int size, const double
 }
 
 /* Terms of those present become exp(term - maximum); sums of these come back: at some registers. */
-FGM_INLINE void share_many(const int registers, int n_present, const int *present, double *terms /* (K, stride) */, int stride, const vec *maximum,
-                           vec *sum) {
+FGM_INLINE void share_many(const bool is_short, const int registers, int n_present, const int *present, double *terms /* (K, stride) */, int stride,
+                           const vec *maximum, vec *sum) {
     for (int g = 0; g < registers; ++g) sum[g] = vec_fill(0.0);
     for (int i = 0; i < n_present; ++i) {
         double *term = terms + present[i] * stride;
         vec own[FGM_AT_ONCE];
         for (int g = 0; g < registers; ++g) own[g] = vec_load(term + g * FGM_LANES) - maximum[g];
-        vec_exp(registers, own);
+        (is_short ? vec_exp_short : vec_exp)(registers, own);
         for (int g = 0; g < registers; ++g) {
             vec_store(term + g * FGM_LANES, own[g]);
             sum[g] += own[g];
@@ -240,13 +242,14 @@ FGM_INLINE void share_many(const int registers, int n_present, const int *presen
 }
 
 /* Shares at some registers of a block, from b on, where the maxima are in memory.scale for more than two components. */
-FGM_INLINE void share(const int registers, int n_components, int b, block_memory memory, int n_present, const int *present, vec *maximum, vec *sum) {
+FGM_INLINE void share(const bool is_short, const int registers, int n_components, int b, block_memory memory, int n_present, const int *present,
+                      vec *maximum, vec *sum) {
     double *terms = memory.terms + b;
     if (n_components == 2) {
-        share_two(registers, terms, terms + memory.size, maximum, sum);
+        share_two(is_short, registers, terms, terms + memory.size, maximum, sum);
     } else {
         for (int g = 0; g < registers; ++g) maximum[g] = vec_load(memory.scale + b + g * FGM_LANES);
-        share_many(registers, n_present, present, terms, memory.size, maximum, sum);
+        share_many(is_short, registers, n_present, present, terms, memory.size, maximum, sum);
     }
 }
 
@@ -268,7 +271,7 @@ FGM_INLINE void add_log_product(likelihood *sums) {
 FGM_INLINE void normalise_registers(const int registers, int n_components, block samples, int b, block_memory memory, int n_present,
                                     const int *present, likelihood *sums) {
     vec maximum[FGM_AT_ONCE], sum[FGM_AT_ONCE], weight[FGM_AT_ONCE];
-    share(registers, n_components, b, memory, n_present, present, maximum, sum);
+    share(true, registers, n_components, b, memory, n_present, present, maximum, sum);
     for (int g = 0; g < registers; ++g) {
         weight[g] = vec_load(samples.weights + b + g * FGM_LANES);
         vec_store(memory.scale + b + g * FGM_LANES, weight[g] / sum[g]);
@@ -283,11 +286,10 @@ FGM_INLINE void normalise_registers(const int registers, int n_components, block
 }
 
 /* Terms become shares and scale weight / sum, so that a responsibility is their product. Returns the weighted sum of log-densities. */
-static double block_normalise(int n_components, block samples, block_memory memory, int *n_present, int *present /* (K) */) {
+static double block_normalise(int n_components, block samples, block_memory memory, bool meets_few, int *n_present, int *present /* (K) */) {
     likelihood sums = {vec_fill(0.0), vec_fill(1.0), 0};
-    *n_present = n_components <= 2
-                     ? everyone(n_components, present)
-                     : find_present(n_components, n_components >= FGM_CROWD, samples.size, memory.terms, memory.size, memory.scale, present);
+    *n_present = n_components <= 2 ? everyone(n_components, present)
+                                   : find_present(n_components, meets_few, samples.size, memory.terms, memory.size, memory.scale, present);
     if (n_components == 1) {
         for (int b = 0; b < samples.size; b += FGM_LANES) {
             vec weight = vec_load(samples.weights + b);
@@ -568,7 +570,7 @@ static void missing_information(int n_components, const double *pack, fgm_sample
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) block_terms(d, taken, pack + k * q, memory.terms + k * memory.size, whitened, FGM_SCORE_BLOCK);
-        block_normalise(n_components, taken, memory, &n_present, present);
+        block_normalise(n_components, taken, memory, n_components >= FGM_CROWD, &n_present, present);
         for (int b = 0; b < taken.size; ++b) {
             root[b] = sqrt(taken.weights[b]);
             memory.scale[b] = root[b] > 0.0 ? memory.scale[b] / root[b] : 0.0;
@@ -616,13 +618,19 @@ static void em_pass(int n_components, const double *pack, fgm_samples samples, d
         single_pass(pack, samples, moments, log_likelihood, memory);
         return;
     }
+    int unseen = 0; /* blocks to go before components that are not there are looked for again */
     for (int64_t start = 0; start < samples.n; start += memory.size) {
         block taken = take_block(samples, start, memory);
         for (int k = 0; k < n_components; ++k) {
             block_terms(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory.whitened + (size_t)k * d * memory.size,
                         memory.size);
         }
-        add_compensated(log_likelihood, block_normalise(n_components, taken, memory, &n_present, present));
+        bool meets_few = n_components >= FGM_CROWD && unseen == 0;
+        add_compensated(log_likelihood, block_normalise(n_components, taken, memory, meets_few, &n_present, present));
+        if (meets_few && n_present == n_components)
+            unseen = BLOCKS_UNSEEN;
+        else
+            unseen -= unseen > 0;
         for (int i = 0; i < n_present; ++i) {
             int k = present[i];
             block_moments(d, taken, pack + k * parameter_stride, memory.terms + k * memory.size, memory,
@@ -650,7 +658,7 @@ FGM_INLINE void store_log_density(const int registers, int n_components, block s
             store_lanes(out + b + g * FGM_LANES, vec_load(memory.terms + b + g * FGM_LANES), samples.count - b - g * FGM_LANES);
         return;
     }
-    share(registers, n_components, b, memory, n_present, present, maximum, sum);
+    share(false, registers, n_components, b, memory, n_present, present, maximum, sum);
     vec_log(registers, sum);
     for (int g = 0; g < registers; ++g) store_lanes(out + b + g * FGM_LANES, maximum[g] + sum[g], samples.count - b - g * FGM_LANES);
 }
