@@ -256,7 +256,8 @@ int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_se
               fgm_monitor *monitor, fgm_mixture *mixture);
 
 /* From mixture to the very maximum: EM, then Newton's method; but where the caller gave a tolerance, EM until that is met. Below the objective worth,
- * -INFINITY for none, Newton's method gives up on ridges of the likelihood. */
+ * -INFINITY for none, Newton's method gives up on ridges of the likelihood. NAN: the fit only says where to split, and Newton's method is left out
+ * where EM has converged and a curvature would take long. */
 int fgm_maximise(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double tol, double worth, int max_iter,
                  fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
@@ -553,9 +554,12 @@ int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *
 /* Odds that scores are better than others in other data of this kind: from the scatter of their difference over rows, or groups of rows. */
 double fgm_odds(fgm_samples rows, const double *scores /* (n) */, const double *others /* (n) */);
 
+/* By how much the terms' mean over the rows that a model was fitted to is above its information, in standard deviations of that mean. */
+double fgm_find_excess(const fgm_moments *moments, double information, double integration_error);
+
 /* Information that nearest neighbours find in the data beyond what they find in samples of the mixture, and its standard deviation; 0 where it is not
- * beyond its noise, or nothing is to be looked for. See shortfall.c. */
-int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uint64_t seed, double *shortfall, double *error);
+ * beyond its noise, of which an excess allows less, or nothing is to be looked for. See shortfall.c. */
+int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, double excess, uint64_t seed, double *shortfall, double *error);
 
 /* Adds half of what the model claims, its information, beyond the mean of its terms over the rows that it was fitted to: less than nothing is
  * missing. */

@@ -756,6 +756,7 @@ static int climb(fgm_fitter *fitter, const fit *state, double tol, double worth,
     bool informed = has_curvature(state->mixture) && state->settings->options->tol == 0.0;
     int before = NEWTON_FROM + (state->parameters > MANY_PARAMETERS ? (int)(state->parameters - MANY_PARAMETERS) / 2 : 0);
     FGM_TRY(accelerate(fitter, state, NULL, tol, informed && max_iter > before ? before : max_iter));
+    if (isnan(worth) && state->parameters > MANY_PARAMETERS && state->outcome->converged) return FGM_OK;
     if (informed && !fitter->at_floor) FGM_TRY(polish(fitter, state, NEWTON_TOL * tol, worth, max_iter));
     if (!fitter->at_floor || state->outcome->converged) return FGM_OK;
     fgm_mixture_copy(&fitter->current, state->mixture);

@@ -390,7 +390,8 @@ static int evaluate_fits(class_fits *fits, fgm_result *result) {
         result->integration_error = fits->integration_error;
     }
     if (options->integral == FGM_INTEGRAL_MODEL) {
-        FGM_TRY(fgm_find_shortfall(prepared, &fits->model, fits->seed, &result->shortfall, &result->shortfall_error));
+        double excess = fgm_find_excess(&moments, fits->plug_in, fits->integration_error);
+        FGM_TRY(fgm_find_shortfall(prepared, &fits->model, excess, fits->seed, &result->shortfall, &result->shortfall_error));
         if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) {
             fgm_add_excess(&moments, fits->plug_in, fits->integration_error, &result->shortfall, &result->shortfall_error);
         }

@@ -58,6 +58,7 @@ typedef struct search {
     fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
     double trained[MAX_FOLDS]; /* objective of the latest fit */
+    bool is_on_the_way;        /* to a number that is fixed: these fits only say where to split */
     bool one_is_best;          /* so far: the data look like one Gaussian */
     bool has_pilots;
     pilots now, next;          /* of the number being tried, and of the one after it, where tasks have got ahead */
@@ -149,6 +150,7 @@ static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *mo
     double worth = worth_of(state, previous != NULL, state->trained[fold], training.total_weight);
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status;
+    if (state->is_on_the_way) worth = NAN;
     if (state->has_pilots && previous) {
         const half *other = &state->halves[1 - half_of(state, fold)];
         fgm_mixture_copy(&fitted, &other->fit);
@@ -393,7 +395,8 @@ static int fit_fixed(search *state, int n_components) {
     state->n_folds = 1;
     for (int k = state->settings->options->init == FGM_INIT_SPLIT ? 1 : n_components; k <= n_components; ++k) {
         state->n_components = k;
-        state->samples = k < n_components ? rows_to_split_by(all, k) : all;
+        state->is_on_the_way = k < n_components;
+        state->samples = state->is_on_the_way ? rows_to_split_by(all, k) : all;
         FGM_TRY(try_number(state, -INFINITY, false, &reached));
     }
     return FGM_OK;

@@ -25,7 +25,9 @@
 
 #define LEAST_COLUMNS 3            /* two columns a mixture describes well, and cheaply */
 #define N_SAMPLES 8                /* of the mixture */
-#define STANDS_OUT 3.0             /* standard deviations */
+#define STANDS_OUT 4.0             /* standard deviations */
+#define IS_BORNE_OUT 3.0           /* the same where the rows' mean says so too, or cannot say anything */
+#define SAYS_MORE 1.0              /* standard deviations of the rows' mean */
 #define DENIED 4.0                 /* standard deviations of the rows' mean, which the likelihood ties to what the mixture claims */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
 #define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
@@ -303,8 +305,9 @@ static int ask_neighbours(void *task_data, int64_t index, int is_caller) {
     return status;
 }
 
-/* Of the difference, two ways: by how values scatter within a set of rows, and by how samples do. The larger counts. */
-static void conclude(const comparison *all, double *shortfall, double *error) {
+/* Of the difference, two ways: by how values scatter within a set of rows, and by how samples do. The larger counts. Rows that bend more than the
+ * mixture have a mean log ratio above what it claims, as a rule; those of one Gaussian have what it claims, whatever they are. */
+static void conclude(const comparison *all, double excess, double *shortfall, double *error) {
     double mean = 0.0, scatter = 0.0, within = all->variance[0];
     for (int s = 1; s <= N_SAMPLES; ++s) mean += all->information[s] / N_SAMPLES;
     for (int s = 1; s <= N_SAMPLES; ++s) {
@@ -312,7 +315,8 @@ static void conclude(const comparison *all, double *shortfall, double *error) {
         within = fmax(within, all->variance[s]);
     }
     double difference = all->information[0] - mean, deviation = sqrt((1.0 + 1.0 / N_SAMPLES) * fmax(scatter, within));
-    if (difference > STANDS_OUT * deviation) {
+    bool is_borne_out = all->mixture->n_components == 1 || excess > SAYS_MORE;
+    if (difference > (is_borne_out ? IS_BORNE_OUT : STANDS_OUT) * deviation) {
         *shortfall = difference;
         *error = deviation;
     }
@@ -346,15 +350,23 @@ static int prepare_sides(comparison *all) {
     return find_roots(all->mixture, fgm_rows(all->prepared->samples, 0, GRADIENT_ROWS), all->sides);
 }
 
+static double deviation_of(const fgm_moments *moments, double integration_error) {
+    return sqrt(moments->variance + integration_error * integration_error);
+}
+
+double fgm_find_excess(const fgm_moments *moments, double information, double integration_error) {
+    double deviation = deviation_of(moments, integration_error);
+    return deviation > 0.0 ? (moments->mean - information) / deviation : 0.0;
+}
+
 void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error) {
-    double difference = moments->mean - information, deviation = sqrt(moments->variance + integration_error * integration_error);
-    if (-difference > DENIED * deviation) {
-        *shortfall += 0.5 * difference;
-        *error = hypot(*error, deviation);
+    if (fgm_find_excess(moments, information, integration_error) < -DENIED) {
+        *shortfall += 0.5 * (moments->mean - information);
+        *error = hypot(*error, deviation_of(moments, integration_error));
     }
 }
 
-int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uint64_t seed, double *shortfall, double *error) {
+int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, double excess, uint64_t seed, double *shortfall, double *error) {
     *shortfall = *error = 0.0;
     int64_t n_asked = count_asked(prepared, model);
     if (n_asked == 0) return FGM_OK;
@@ -366,7 +378,7 @@ int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, uin
         all.digammas = digammas;
         status = fgm_run(prepared->settings.options, 1 + N_SAMPLES, INFINITY, ask_neighbours, &all);
     }
-    if (status == FGM_OK) conclude(&all, shortfall, error);
+    if (status == FGM_OK) conclude(&all, excess, shortfall, error);
     for (int s = 0; s < 2; ++s) {
         fgm_mixture_release(&all.sides[s].mixture);
         fgm_release(all.sides[s].root);

@@ -63,13 +63,21 @@ FGM_INLINE vec vec_fill(double x) {
     return filled + x;
 }
 
+/* Halves are added to each other until one number is left. */
 FGM_INLINE double vec_sum(vec x) {
-    double lanes[FGM_LANES];
-    vec_store(lanes, x);
-    for (int width = FGM_LANES / 2; width > 0; width /= 2) {
-        for (int lane = 0; lane < width; ++lane) lanes[lane] += lanes[lane + width];
-    }
-    return lanes[0];
+#if FGM_LANES == 1
+    return x;
+#elif FGM_LANES == 2
+    return x[0] + x[1];
+#else
+#if FGM_LANES == 8
+    __m256d four = _mm512_castpd512_pd256(x) + _mm512_extractf64x4_pd(x, 1);
+#else
+    __m256d four = x;
+#endif
+    __m128d two = _mm256_castpd256_pd128(four) + _mm256_extractf128_pd(four, 1);
+    return two[0] + two[1];
+#endif
 }
 
 /* Comparisons give a mask, which has a register of its own where there are 512 bits. A comparison with NaN is false. vec_max and vec_min are the

@@ -42,7 +42,7 @@ static void test_all_is_missing(double rho) {
     fgm_data data = {.size = sizeof data, .n = N, .x = {.values = x, .d = 2}, .y = {.values = y, .d = 1}};
     if (fgm_prepare(&prepared, &data, &options, 5, &fault) != FGM_OK) abort();
     fill_model(&model, prepared.classes.labels);
-    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_OK, "shortfall");
+    check_status(fgm_find_shortfall(&prepared, &model, 0.0, 1, &shortfall, &error), FGM_OK, "shortfall");
     check(polls < 1000, "polled %d times", 1000 - polls);
     if (rho == 0.0) {
         check(shortfall == 0.0 && error == 0.0, "nothing is missing, but %g +- %g is found", shortfall, error);
@@ -51,10 +51,10 @@ static void test_all_is_missing(double rho) {
         check(fabs(shortfall - truth) < 3.0 * error + 0.05 * truth, "%g +- %g is found of %g", shortfall, error, truth);
     }
     polls = 0;
-    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "a poll that says no");
+    check_status(fgm_find_shortfall(&prepared, &model, 0.0, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "a poll that says no");
     polls = 1000;
     cancel = 1;
-    check_status(fgm_find_shortfall(&prepared, &model, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "cancelled");
+    check_status(fgm_find_shortfall(&prepared, &model, 0.0, 1, &shortfall, &error), FGM_ERROR_CANCELLED, "cancelled");
     fgm_model_release(&model);
     fgm_prepared_release(&prepared);
     free(x);
