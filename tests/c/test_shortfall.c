@@ -61,6 +61,32 @@ static void test_all_is_missing(double rho) {
     free(y);
 }
 
+/* What neighbours find between three and four deviations counts where the rows say more than the mixture claims. */
+static void test_witness(void) {
+    double *x = numbers(2 * N), *y = numbers(N), found[2], error[2];
+    int n_between = 0;
+    fgm_options options;
+    fgm_fault fault;
+    fgm_options_init(&options);
+    for (int step = 0; step < 3; ++step) {
+        fgm_prepared prepared;
+        fgm_model model;
+        draw_rows(0.55 + 0.02 * step, x, y);
+        fgm_data data = {.size = sizeof data, .n = N, .x = {.values = x, .d = 2}, .y = {.values = y, .d = 1}};
+        if (fgm_prepare(&prepared, &data, &options, 5, &fault) != FGM_OK) abort();
+        fill_model(&model, prepared.classes.labels);
+        for (int i = 0; i < 2; ++i) check_status(fgm_find_shortfall(&prepared, &model, i ? 1.1 : 0.9, 1, &found[i], &error[i]), FGM_OK, "shortfall");
+        double deviations = found[1] > 0.0 ? found[1] / error[1] : 0.0;
+        n_between += deviations > 3.0 && deviations <= 4.0;
+        check(found[0] == (deviations > 4.0 ? found[1] : 0.0), "%g deviations with a witness: %g without", deviations, found[0]);
+        fgm_model_release(&model);
+        fgm_prepared_release(&prepared);
+    }
+    check(n_between > 0, "nothing between three and four deviations");
+    free(x);
+    free(y);
+}
+
 /* Of the rows: four deviations, in which the integral's own error counts; what neighbours found before is kept. */
 static void test_excess(void) {
     fgm_moments moments = {.mean = 0.1, .deviation = 1.0, .variance = 1e-4};
@@ -79,6 +105,7 @@ static void test_excess(void) {
 
 int main(void) {
     test_excess();
+    test_witness();
     test_all_is_missing(0.0);
     test_all_is_missing(0.6);
     test_all_is_missing(0.8);
