@@ -16,7 +16,7 @@
 #define ROWS_OF_ONE 512  /* the same where it has one component: of so many, a covariance needs no counting of those drawn */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 #define PASSES 10        /* of a replicate of several components, about */
-#define REPLICATE_WORK 2000.0 /* besides its passes, in terms of densities */
+#define WORK_BESIDES 2000.0 /* its passes, in terms of densities */
 
 /* The numbers of components that a replicate is fitted with. */
 enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
@@ -422,7 +422,7 @@ void fgm_release_curvatures(fgm_curvature *curvatures, int n_classes) {
 }
 
 static double work_of_replicates(const fgm_bootstrap *bootstrap) {
-    double work = REPLICATE_WORK;
+    double work = WORK_BESIDES;
     for (int c = 0; c < bootstrap->model->n_classes; ++c) {
         int k = bootstrap->model->mixtures[c].n_components;
         work += (double)(bootstrap->prepared->classes.first[c + 1] - bootstrap->prepared->classes.first[c]) * k * (k > 1 ? PASSES : 1);
