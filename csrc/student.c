@@ -217,13 +217,24 @@ static bool step_dispersion(fgm_mixture *dispersion, const double *change /* (d(
     return true;
 }
 
+/* The largest size; NaN if any is. */
+static double find_size(int n, const double *values) {
+    double largest = 0.0;
+    for (int i = 0; i < n; ++i) {
+        double size = fabs(values[i]);
+        if (isnan(size)) return size;
+        largest = size > largest ? size : largest;
+    }
+    return largest;
+}
+
 /* S at the degrees of freedom, from where it is; then q belongs to it. */
 static int fit_dispersion(fit *state, double tol) {
     int d = state->columns.d;
     double pack[FGM_PACK_STRIDE(FGM_MAX_DIMENSION)], moments[FGM_MOMENT_STRIDE(FGM_MAX_DIMENSION)], likelihood[2] = {0.0, 0.0};
     double freedom = state->student->freedom, lengthened = (freedom + d + 2.0) / (freedom + d);
     for (int pass = 0; pass < DISPERSION_PASSES; ++pass) {
-        double largest = 0.0, *second = moments + 1 + d;
+        double *second = moments + 1 + d;
         fgm_pack(&state->student->dispersion, pack);
         double sum = find_weights(state, pack);
         memset(moments, 0, (size_t)FGM_MOMENT_STRIDE(d) * sizeof *moments);
@@ -232,9 +243,9 @@ static int fit_dispersion(fit *state, double tol) {
             for (int j = 0; j <= i; ++j) {
                 double *change = &second[FGM_TRIANGLE(i) + j];
                 *change = 2.0 * *change / sum - (i == j); /* the kernel's z carries 1 / sqrt 2 */
-                largest = fmax(largest, fabs(*change));
             }
         }
+        double largest = find_size(FGM_TRIANGLE(d), second);
         if (!isfinite(largest)) return FGM_ERROR_NOT_POSITIVE_DEFINITE;
         if (largest < tol) return FGM_OK;
         if (!step_dispersion(&state->student->dispersion, second, lengthened) && !step_dispersion(&state->student->dispersion, second, 1.0)) {

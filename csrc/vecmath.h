@@ -100,7 +100,7 @@ FGM_INLINE vec vec_min(vec a, vec b) { return _mm512_min_pd(a, b); }
 #elif FGM_LANES == 4
 FGM_INLINE vec vec_max(vec a, vec b) { return _mm256_max_pd(a, b); }
 FGM_INLINE vec vec_min(vec a, vec b) { return _mm256_min_pd(a, b); }
-#elif defined(__SSE2__)
+#elif FGM_LANES == 2 && defined(__SSE2__)
 FGM_INLINE vec vec_max(vec a, vec b) { return _mm_max_pd(a, b); }
 FGM_INLINE vec vec_min(vec a, vec b) { return _mm_min_pd(a, b); }
 #else
