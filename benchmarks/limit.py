@@ -19,9 +19,9 @@ EXPLANATION = (
     "An EM pass needs K - 1 exponentials per sample, since that of the largest term is 1. What they take in "
     "first-level cache with nothing beside them is a floor; the last column is its share of the pass. The rest is "
     "whitening, normalising, a logarithm per sample and the sums of moments. The exponential here is the one that is "
-    "right to the last digits; the pass has one of 13 digits, three multiplications shorter. Processor time of one core per sample and "
-    "component, d=2, n=10,000: the least over rounds, each of which takes the median over passes, or the least over "
-    "runs for the exponential."
+    "right to the last digits; the pass has one of 13 digits, three multiplications shorter. Processor time of one "
+    "core per sample and component, d=2, n=10,000: the least over rounds, each of which takes the median over passes, "
+    "or the least over runs for the exponential."
 )
 
 
