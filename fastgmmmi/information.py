@@ -65,7 +65,7 @@ _KEYWORDS = """\
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
         and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart, and
-        error bars may come out a quarter too small.
+        error bars may be a quarter off.
     reg_covar : float, optional
         Smallest variance of a component, relative to the variance of its column.
     max_iter : int, optional
