@@ -570,6 +570,21 @@ static void test_cancelling(void) {
     free(X);
 }
 
+/* A dispersion of NaN is an error, not a fit that has converged. */
+static void test_dispersion_of_nan(void) {
+    double *columns = numbers(400);
+    fgm_student start = {.freedom = 3.0}, found = {0};
+    for (int i = 0; i < 400; ++i) columns[i] = i == 7 ? NAN : fgm_random_normal(1, (uint64_t)i);
+    if (fgm_mixture_allocate(&start.dispersion, 1, 2) != FGM_OK) abort();
+    memset(start.dispersion.means, 0, 2 * sizeof(double));
+    memcpy(start.dispersion.factors, (double[]){1.0, 0.0, 1.0}, 3 * sizeof(double));
+    start.dispersion.weights[0] = 1.0;
+    check_status(fgm_student_fit_dispersion((fgm_samples){200, 200, 2, columns, NULL, NULL}, &start, &found), FGM_ERROR_NOT_POSITIVE_DEFINITE,
+                 "dispersion of NaN");
+    fgm_mixture_release(&start.dispersion);
+    free(columns);
+}
+
 static void test_runner(void) {
     double *X = draw_d5(N, 3);
     int runs = 0;
@@ -619,6 +634,7 @@ int main(void) {
     test_fixed_number();
     test_starting_points();
     test_cancelling();
+    test_dispersion_of_nan();
     test_runner();
     test_outputs_may_be_left_out();
     return summary();
