@@ -25,6 +25,16 @@
 double *fgm_allocate(size_t count);
 void fgm_release(double *memory);
 
+/* ---- sums ------------------------------------------------------------------------------------------------------------------ */
+
+/* Neumaier's sum: pair[0] the sum, pair[1] what rounding took from it. */
+static inline void fgm_add_compensated(double *pair, double value) {
+    double sum = pair[0] + value;
+    double larger = pair[0] * pair[0] >= value * value ? pair[0] : value, smaller = larger == value ? pair[0] : value;
+    pair[1] += (larger - sum) + smaller;
+    pair[0] = sum;
+}
+
 /* ---- sorting -------------------------------------------------------------------------------------------------------------- */
 
 /* Of numbers, none of them NaN. */
@@ -167,15 +177,38 @@ typedef struct fgm_monitor {
     volatile int64_t *done; /* shared between threads */
     int64_t total;
     double work; /* since the last look */
+    struct fgm_crew *crew; /* or NULL */
 } fgm_monitor;
 
+/* Where is_caller is not zero it polls, but not on a crew's helpers. */
 fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done, int64_t total, int is_caller);
 
 /* Adds work (samples times components); about every millisecond looks whether to stop: FGM_ERROR_CANCELLED. */
 int fgm_monitor_add(fgm_monitor *monitor, double work);
 
-/* Runs the tasks by options->run_tasks, or one after the other where all their work, about as many terms of densities, is less than waking another
- * thread takes. */
+/* Threads that stay for a whole job: see crew.c. */
+typedef struct fgm_crew fgm_crew;
+typedef int fgm_crew_job(const fgm_options *options, void *data);
+
+/* Does the job, with a crew brought by options->run_tasks where all its work, about as many terms of densities, is worth one. The job is to use the
+ * options that it is given. */
+int fgm_with_crew(const fgm_options *options, double work, fgm_crew_job *job, void *data);
+
+/* The one that the options of a job belong to, or NULL. */
+fgm_crew *fgm_crew_of(const fgm_options *options);
+
+/* Whether somebody waits for something to do. NULL: nobody. */
+bool fgm_crew_has_idle(fgm_crew *crew);
+bool fgm_crew_is_cancelled(fgm_crew *crew);
+
+/* Whether this thread is a member that did not call the library. */
+bool fgm_is_on_helper(void);
+
+/* Runs the tasks, and returns the first status that was not FGM_OK. */
+int fgm_crew_run(fgm_crew *crew, int64_t n_tasks, double work, fgm_task task, void *task_data);
+
+/* The same by the crew that the options belong to, or one task after the other where there is none, or all their work is less than sharing it takes.
+ */
 int fgm_run(const fgm_options *options, int64_t n_tasks, double work, fgm_task task, void *task_data);
 
 /* ---- fits ------------------------------------------------------------------------------------------------------------------- */

@@ -50,8 +50,8 @@ struct fgm_fitter {
     fgm_mixture current, next;
     fgm_curvature curvature;
     bool at_floor;      /* the EM image of the best point meets it */
-    double *score_work; /* of score_work_size, made where first needed */
-    size_t score_work_size;
+    double *slices;     /* of slices_size, made where first needed */
+    size_t slices_size;
     double *drawn;      /* (d + 1, DRAWN_ROWS), made where first needed */
 };
 
@@ -63,16 +63,16 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     fgm_fitter *created = calloc(1, sizeof *created);
     *fitter = created;
     if (!created) return FGM_ERROR_MEMORY;
-    created->memory = fgm_allocate(work + parameters * (10 + 4 * HISTORY));
+    created->memory = fgm_allocate(work + parameters * (10 + 4 * HISTORY) + 2);
     if (!created->memory || fgm_mixture_allocate(&created->current, max_components, d) != FGM_OK ||
         fgm_mixture_allocate(&created->next, max_components, d) != FGM_OK) {
         fgm_fitter_destroy(created);
         *fitter = NULL;
         return FGM_ERROR_MEMORY;
     }
-    double **pieces[] = {&created->pack,     &created->moments, &created->theta,          &created->image,
-                         &created->residual, &created->metric,  &created->previous_image, &created->previous_residual,
-                         &created->step,     &created->target};
+    double **pieces[] = {
+        &created->pack, &created->theta, &created->image, &created->residual, &created->metric, &created->previous_image, &created->previous_residual,
+        &created->step, &created->target};
     created->work = created->memory;
     double *next = created->memory + work;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i, next += parameters) *pieces[i] = next;
@@ -80,6 +80,7 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     created->residual_changes = next + HISTORY * parameters;
     created->directions = next + 2 * HISTORY * parameters;
     created->direction_images = next + 3 * HISTORY * parameters;
+    created->moments = next + 4 * HISTORY * parameters;
     return FGM_OK;
 }
 
@@ -87,7 +88,7 @@ void fgm_fitter_destroy(fgm_fitter *fitter) {
     if (!fitter) return;
     fgm_release(fitter->memory);
     fgm_release(fitter->drawn);
-    fgm_release(fitter->score_work);
+    fgm_release(fitter->slices);
     fgm_curvature_release(&fitter->curvature);
     fgm_mixture_release(&fitter->current);
     fgm_mixture_release(&fitter->next);
@@ -240,39 +241,127 @@ static bool next_chunk(fgm_fitter *fitter, chunks *all) {
     return false;
 }
 
+#define MOST_SLICES 8
+#define SLICE_WORK 4096.0 /* terms of densities of two columns: some microseconds */
+#define LEAST_ROWS 32     /* a slice has a multiple of these: full registers */
+
+/* Rows of a chunk whose sums are found apart, by whichever member of a crew has nothing else to do, and then added in their order. */
+typedef struct slices {
+    fgm_samples rows;
+    int n_components;
+    const double *pack;
+    int64_t n_slices, n_rows; /* n_rows of a slice, but for the last */
+    size_t n_sums, work_size;
+    double *memory; /* for each slice: n_sums, padded to whole registers, and work_size */
+    void (*find)(int n_components, const double *pack, fgm_samples rows, double *sums /* (n_sums) */, double *work);
+} slices;
+
+/* Into so many slices that each is worth sharing. work: of a row. */
+static void divide(slices *all, double work) {
+    double most = (double)all->rows.n * work / SLICE_WORK;
+    int64_t wanted = most < MOST_SLICES ? (int64_t)most : MOST_SLICES;
+    all->n_rows = wanted < 2 ? all->rows.n : (all->rows.n + wanted * LEAST_ROWS - 1) / (wanted * LEAST_ROWS) * LEAST_ROWS;
+    all->n_slices = all->n_rows > 0 ? (all->rows.n + all->n_rows - 1) / all->n_rows : 0;
+}
+
+static size_t whole_registers(size_t n) { return (n + 7) / 8 * 8; }
+
+static void find_slice(const slices *all, int64_t index, double *sums) {
+    fgm_samples rows = fgm_rows(all->rows, index * all->n_rows, (index + 1) * all->n_rows);
+    memset(sums, 0, all->n_sums * sizeof *sums);
+    all->find(all->n_components, all->pack, rows, sums, sums + whole_registers(all->n_sums));
+}
+
+static int slice_task(void *task_data, int64_t index, int is_caller) {
+    const slices *all = task_data;
+    (void)is_caller;
+    find_slice(all, index, all->memory + (size_t)index * (whole_registers(all->n_sums) + all->work_size));
+    return FGM_OK;
+}
+
+/* Adds the sums of each slice to total, in place where there is one only. */
+static int add_slices(fgm_fitter *fitter, slices *all, double work, fgm_monitor *monitor, void (*add)(size_t n, double *total, const double *sums),
+                      double *total) {
+    bool is_shared = all->n_slices > 1 && fgm_crew_has_idle(monitor->crew);
+    size_t size = whole_registers(all->n_sums) + all->work_size;
+    size_t wanted = all->n_slices == 1 ? all->work_size : is_shared ? size * (size_t)all->n_slices : size;
+    if (wanted > fitter->slices_size) {
+        fgm_release(fitter->slices);
+        fitter->slices = fgm_allocate(wanted);
+        fitter->slices_size = fitter->slices ? wanted : 0;
+        if (!fitter->slices) return FGM_ERROR_MEMORY;
+    }
+    all->memory = fitter->slices;
+    if (all->n_slices == 1) {
+        all->find(all->n_components, all->pack, all->rows, total, all->memory);
+        return FGM_OK;
+    }
+    if (is_shared) FGM_TRY(fgm_crew_run(monitor->crew, all->n_slices, work, slice_task, all));
+    for (int64_t i = 0; i < all->n_slices; ++i) {
+        double *sums = all->memory + (is_shared ? (size_t)i * size : 0);
+        if (!is_shared) find_slice(all, i, sums);
+        add(all->n_sums, total, sums);
+    }
+    return FGM_OK;
+}
+
+/* Moments, and a compensated pair for the log-likelihood. */
+static void find_moments(int n_components, const double *pack, fgm_samples rows, double *sums, double *work) {
+    fgm_get_kernels()->em_pass(n_components, pack, rows, sums, sums + n_components * FGM_MOMENT_STRIDE(rows.d), work);
+}
+
+static void add_moments(size_t n, double *total, const double *sums) {
+    for (size_t i = 0; i < n - 2; ++i) total[i] += sums[i];
+    fgm_add_compensated(total + n - 2, sums[n - 2]);
+    total[n - 1] += sums[n - 1];
+}
+
+static void add_products(size_t n, double *total, const double *sums) {
+    for (size_t i = 0; i < n; ++i) total[i] += sums[i];
+}
+
 static int run_pass(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor, double *log_likelihood) {
     int k = mixture->n_components, d = mixture->d;
-    double sum[2] = {0.0, 0.0};
+    double work_of_a_row = (k == 1 ? 0.4 : k) * (1.0 + d * d) / 5.0;
     chunks all;
     FGM_TRY(begin_chunks(fitter, training, (double)k * (d + 1) * (d + 1), &all));
     all.are_all_passed = k == 1; /* a pass is cheaper than leaving out rows */
     fgm_pack(mixture, fitter->pack);
-    memset(fitter->moments, 0, (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) * sizeof(double));
+    slices parts = {.n_components = k, .pack = fitter->pack, .n_sums = (size_t)k * (size_t)FGM_MOMENT_STRIDE(d) + 2, .find = find_moments};
+    parts.work_size = fgm_work_size(k, d);
+    memset(fitter->moments, 0, parts.n_sums * sizeof(double));
     while (next_chunk(fitter, &all)) {
-        fgm_get_kernels()->em_pass(k, fitter->pack, all.rows, fitter->moments, sum, fitter->work);
+        parts.rows = all.rows;
+        divide(&parts, training->is_drawn ? 0.0 : work_of_a_row);
+        FGM_TRY(add_slices(fitter, &parts, work_of_a_row * (double)all.rows.n, monitor, add_moments, fitter->moments));
         FGM_TRY(fgm_monitor_add(monitor, (double)all.rows.n * k));
     }
-    *log_likelihood = (sum[0] + sum[1]) / training->total_weight;
+    *log_likelihood = (fitter->moments[parts.n_sums - 2] + fitter->moments[parts.n_sums - 1]) / training->total_weight;
     return FGM_OK;
 }
+
+static void find_products(int n_components, const double *pack, fgm_samples rows, double *sums, double *work) {
+    fgm_get_kernels()->missing_information(n_components, pack, rows, sums, work);
+}
+
+#define WORK_OF_A_PRODUCT 0.06 /* of two scores */
 
 /* The information at a mixture, not yet factorised. */
 static int find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
                           fgm_curvature *curvature) {
     int k = mixture->n_components, d = mixture->d;
-    size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d)), work_size = fgm_score_work_size(k, d);
+    size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d)), padded = fgm_padded((int)parameters);
+    double work_of_a_row = 0.5 * WORK_OF_A_PRODUCT * (double)(parameters * parameters);
     FGM_TRY(fgm_curvature_prepare(curvature, k, d));
-    if (work_size > fitter->score_work_size) {
-        fgm_release(fitter->score_work);
-        fitter->score_work = fgm_allocate(work_size);
-        fitter->score_work_size = fitter->score_work ? work_size : 0;
-        if (!fitter->score_work) return FGM_ERROR_MEMORY;
-    }
     chunks all;
     FGM_TRY(begin_chunks(fitter, training, (double)(parameters * parameters), &all));
     fgm_pack(mixture, fitter->pack);
+    slices parts = {.n_components = k, .pack = fitter->pack, .n_sums = padded * padded, .find = find_products};
+    parts.work_size = fgm_score_work_size(k, d);
     while (next_chunk(fitter, &all)) {
-        fgm_get_kernels()->missing_information(k, fitter->pack, all.rows, curvature->matrix, fitter->score_work);
+        parts.rows = all.rows;
+        divide(&parts, training->is_drawn ? 0.0 : work_of_a_row);
+        FGM_TRY(add_slices(fitter, &parts, work_of_a_row * (double)all.rows.n, monitor, add_products, curvature->matrix));
         FGM_TRY(fgm_monitor_add(monitor, (double)all.rows.n * (double)parameters));
     }
     fgm_curvature_complete(curvature, mixture, training->total_weight);

@@ -118,16 +118,30 @@ static int import_mixture(fgm_mixture *mixture, const fgm_prepared *prepared, in
     return status;
 }
 
-int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, const fgm_options *options, uint64_t seed, fgm_fit_result *result) {
-    if (result->size != sizeof *result) return FGM_ERROR_VERSION;
-    fgm_data data = {.size = sizeof data, .n = n, .x = {.values = X, .d = d}, .sample_weight = sample_weight, .quantity = FGM_QUANTITY_ENTROPY};
+#define PASSES_OF_A_FIT 200 /* of one component, in the search for how many there are; about */
+
+/* About how many terms of densities a job on so many samples takes, of those of two columns. */
+static double work_of_job(int64_t n, int64_t d, const fgm_options *options) {
+    double columns = d < FGM_MAX_DIMENSION ? (double)d : FGM_MAX_DIMENSION;
+    return (double)n * (PASSES_OF_A_FIT + (double)options->n_bootstrap) * (1.0 + columns * columns) / 5.0;
+}
+
+typedef struct fit_job {
+    fgm_data data;
+    uint64_t seed;
+    fgm_fit_result *result;
+} fit_job;
+
+static int do_fit(const fgm_options *options, void *job_data) {
+    fit_job *job = job_data;
     fgm_data grouped;
+    fgm_fit_result *result = job->result;
     fgm_prepared prepared = {0};
     fgm_fault fault = {-1, -1};
     int32_t *groups;
     int64_t n_copies;
-    int status = take_copies_together(&data, &grouped, &groups, &n_copies);
-    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, seed, &fault);
+    int status = take_copies_together(&job->data, &grouped, &groups, &n_copies);
+    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, job->seed, &fault);
     free(groups);
     result->fault_column = fault.column;
     FGM_TRY(status);
@@ -136,18 +150,26 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
     volatile int64_t done = 0;
     fgm_monitor monitor = fgm_monitor_start(options, &done, 0, 1);
     fgm_selection selection = {.scores = result->scores};
-    status = fgm_select(prepared.samples, &settings, seed, true, &monitor, &selection);
+    status = fgm_select(prepared.samples, &settings, job->seed, true, &monitor, &selection);
     if (status == FGM_OK) {
         result->n_components = selection.mixture.n_components;
         result->converged = selection.outcome.converged;
         result->n_iter = selection.outcome.n_iter;
         result->log_likelihood = selection.outcome.log_likelihood;
-        for (int j = 0; j < d; ++j) result->log_likelihood -= log(prepared.scale[j]);
+        for (int j = 0; j < prepared.d; ++j) result->log_likelihood -= log(prepared.scale[j]);
         export_mixture(&selection.mixture, &prepared, true, result->weights, result->means, result->covariances);
         fgm_mixture_release(&selection.mixture);
     }
     fgm_prepared_release(&prepared);
     return status;
+}
+
+int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, const fgm_options *options, uint64_t seed, fgm_fit_result *result) {
+    if (result->size != sizeof *result) return FGM_ERROR_VERSION;
+    fit_job job = {.seed = seed, .result = result};
+    job.data = (fgm_data){.size = sizeof job.data, .n = n, .x = {.values = X, .d = d}, .sample_weight = sample_weight};
+    job.data.quantity = FGM_QUANTITY_ENTROPY;
+    return fgm_with_crew(options, work_of_job(n, d, options), do_fit, &job);
 }
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
@@ -630,29 +652,56 @@ static int find_spread(candidate *tried, int n_tried, int best, double *spread) 
     return FGM_OK;
 }
 
+static const int maps[N_MAPS] = {FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
+
+#define N_FREE_MAPS 2 /* the first ones, whose components are free */
+
+typedef struct map_trials {
+    candidate *tried; /* (N_MAPS): of standardised columns prepared, perhaps fitted */
+    const fgm_data *data;
+    const fgm_options *options;
+    uint64_t seed;
+    bool first_is_fitted;
+    int status[N_FREE_MAPS];
+    fgm_fault faults[N_FREE_MAPS];
+} map_trials;
+
+static int try_map(void *task_data, int64_t index, int is_caller) {
+    map_trials *all = task_data;
+    candidate *fitted = &all->tried[index];
+    int status = FGM_OK;
+    (void)is_caller;
+    if (index > 0) status = prepare_candidate(fitted, all->data, all->options, maps[index], all->seed, &all->faults[index]);
+    if (status == FGM_OK && !(index == 0 && all->first_is_fitted)) status = fit_classes(&fitted->fits);
+    all->status[index] = status == FGM_OK ? find_scores(fitted) : status;
+    return FGM_OK;
+}
+
 /* Fits under every map that may be the best. Where one Gaussian is enough, and not for want of rows, columns are only standardised. */
 static int try_maps(candidate *tried /* (N_MAPS) */, int *n_tried, int *best, const fgm_data *data, const fgm_options *options, uint64_t seed,
                     fgm_fault *fault) {
-    static const int maps[N_MAPS] = {FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
+    map_trials all = {.tried = tried, .data = data, .options = options, .seed = seed};
     *best = 0;
     *n_tried = 1;
-    FGM_TRY(fit_candidate(&tried[0], data, options, maps[0], seed, fault));
-    if (is_gaussian(&tried[0]) && (options->n_components == 1 || looks_normal(&tried[0].prepared))) return FGM_OK;
-    FGM_TRY(find_scores(&tried[0]));
-    for (int i = 1; i < N_MAPS; ++i) {
-        bool is_student = maps[i] == FGM_MARGINALS_STUDENTIZE;
-        if (is_student && (!may_studentize(data, options) || is_gaussian(&tried[*best]))) continue;
-        candidate *other = &tried[*n_tried];
-        int status = fit_candidate(other, data, options, maps[i], seed, fault);
-        if (status == FGM_OK) status = find_scores(other);
-        if (is_student && status == FGM_ERROR_NOT_POSITIVE_DEFINITE) {
-            release_candidate(other);
-            continue;
-        }
-        FGM_TRY(status);
-        if (other->score > tried[*best].score) *best = *n_tried;
-        ++*n_tried;
+    FGM_TRY(prepare_candidate(&tried[0], data, options, maps[0], seed, fault));
+    all.first_is_fitted = options->n_components == 1 || looks_normal(&tried[0].prepared); /* alone, as nothing else may be needed */
+    if (all.first_is_fitted) FGM_TRY(fit_classes(&tried[0].fits));
+    if (all.first_is_fitted && is_gaussian(&tried[0])) return FGM_OK;
+    FGM_TRY(fgm_run(options, N_FREE_MAPS, INFINITY, try_map, &all));
+    for (int i = 0; i < N_FREE_MAPS; ++i) {
+        if (all.status[i] != FGM_OK && i > 0) *fault = all.faults[i];
+        FGM_TRY(all.status[i]);
+        if (tried[i].score > tried[*best].score) *best = i;
     }
+    *n_tried = N_FREE_MAPS;
+    if (!may_studentize(data, options) || is_gaussian(&tried[*best])) return FGM_OK;
+    candidate *student = &tried[N_FREE_MAPS];
+    int status = fit_candidate(student, data, options, maps[N_FREE_MAPS], seed, fault);
+    if (status == FGM_OK) status = find_scores(student);
+    if (status == FGM_ERROR_NOT_POSITIVE_DEFINITE) return FGM_OK; /* there is no such distribution: the caller releases what there is of it */
+    FGM_TRY(status);
+    if (student->score > tried[*best].score) *best = N_FREE_MAPS;
+    ++*n_tried;
     return FGM_OK;
 }
 
@@ -729,50 +778,82 @@ static int estimate(candidate *fitted, uint64_t seed, fgm_result *result) {
     return status;
 }
 
-int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result) {
-    if (result->size != sizeof *result || options->size != sizeof *options) return FGM_ERROR_VERSION;
+typedef struct information_job {
+    const fgm_data *data;
+    uint64_t seed;
+    fgm_result *result;
+} information_job;
+
+static int find_information(const fgm_options *options, void *job_data) {
+    information_job *job = job_data;
+    fgm_result *result = job->result;
     candidate fitted = {0};
     fgm_fault fault = {-1, -1};
     fgm_data grouped;
     int32_t *groups;
     result->marginals_error = 0.0;
-    int status = take_copies_together(data, &grouped, &groups, &result->n_copies);
+    int status = take_copies_together(job->data, &grouped, &groups, &result->n_copies);
     if (status == FGM_OK && options->marginals == FGM_MARGINALS_AUTO) {
-        status = fit_best_map(&fitted, &grouped, options, seed, &result->marginals_error, &fault);
+        status = fit_best_map(&fitted, &grouped, options, job->seed, &result->marginals_error, &fault);
     } else if (status == FGM_OK) {
-        status = fit_candidate(&fitted, &grouped, options, options->marginals, seed, &fault);
+        status = fit_candidate(&fitted, &grouped, options, options->marginals, job->seed, &fault);
     }
     free(groups);
     result->fault_column = fault.column;
     result->fault_variable = fault.variable;
-    if (status == FGM_OK) status = estimate(&fitted, seed, result);
+    if (status == FGM_OK) status = estimate(&fitted, job->seed, result);
     release_candidate(&fitted);
     return status;
 }
 
-int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed, const int32_t *class_components, const double *weights,
-                          const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap, double *centres) {
+static int64_t columns_of(const fgm_data *data) { return (int64_t)data->x.d + data->y.d + data->given.d; }
+
+int fgm_information(const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_result *result) {
+    if (result->size != sizeof *result || options->size != sizeof *options) return FGM_ERROR_VERSION;
+    information_job job = {data, seed, result};
+    return fgm_with_crew(options, work_of_job(data->n, columns_of(data), options), find_information, &job);
+}
+
+typedef struct range_job {
+    const fgm_data *data;
+    uint64_t seed;
+    const int32_t *class_components;
+    const double *weights, *means, *covariances;
+    int64_t first, count;
+    double *bootstrap, *centres;
+} range_job;
+
+static int find_range(const fgm_options *options, void *job_data) {
+    range_job *job = job_data;
     fgm_data grouped;
     fgm_prepared prepared = {0};
     fgm_fault fault;
     int32_t *groups;
     int64_t n_copies;
-    if (options->size == sizeof *options && options->marginals == FGM_MARGINALS_AUTO) return FGM_ERROR_OPTION;
-    int status = take_copies_together(data, &grouped, &groups, &n_copies);
-    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, seed, &fault);
+    int status = take_copies_together(job->data, &grouped, &groups, &n_copies);
+    if (status == FGM_OK) status = fgm_prepare(&prepared, &grouped, options, job->seed, &fault);
     free(groups);
     FGM_TRY(status);
     class_fits fits = {0};
-    if (count > 0 && any_reselects(&prepared)) { /* what replicates choose from is not handed over: it comes out of the search with the same bits */
-        status = allocate_fits(&fits, &prepared, seed, true);
+    if (job->count > 0 &&
+        any_reselects(&prepared)) { /* what replicates choose from is not handed over: it comes out of the search with the same bits */
+        status = allocate_fits(&fits, &prepared, job->seed, true);
         if (status == FGM_OK) status = fit_classes(&fits);
     }
     if (status == FGM_OK) {
-        status = run_exported(&prepared, seed, fits.trials, class_components, weights, means, covariances, first, count, bootstrap, centres);
+        status = run_exported(&prepared, job->seed, fits.trials, job->class_components, job->weights, job->means, job->covariances, job->first,
+                              job->count, job->bootstrap, job->centres);
     }
     release_fits(&fits);
     fgm_prepared_release(&prepared);
     return status;
+}
+
+int fgm_information_range(const fgm_data *data, const fgm_options *options, uint64_t seed, const int32_t *class_components, const double *weights,
+                          const double *means, const double *covariances, int64_t first, int64_t count, double *bootstrap, double *centres) {
+    if (options->size == sizeof *options && options->marginals == FGM_MARGINALS_AUTO) return FGM_ERROR_OPTION;
+    range_job job = {data, seed, class_components, weights, means, covariances, first, count, bootstrap, centres};
+    return fgm_with_crew(options, work_of_job(data->n, columns_of(data), options), find_range, &job);
 }
 
 int fgm_result_sizes(const fgm_data *data, const fgm_options *options, int32_t *n_classes, int64_t *n_components) {

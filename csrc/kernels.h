@@ -587,14 +587,6 @@ static void missing_information(int n_components, const double *pack, fgm_sample
 
 /* ---- the table --------------------------------------------------------------------------------------------------------------- */
 
-/* Neumaier's sum: pair[0] the sum, pair[1] what rounding took from it. */
-static void add_compensated(double *pair, double value) {
-    double sum = pair[0] + value;
-    double larger = pair[0] * pair[0] >= value * value ? pair[0] : value, smaller = larger == value ? pair[0] : value;
-    pair[1] += (larger - sum) + smaller;
-    pair[0] = sum;
-}
-
 /* One component has all of every row, and the sum of its terms is that of its moments: peak n - sum |z|^2. */
 static void single_pass(const double *parameters, fgm_samples samples, double *moments, double *log_likelihood, block_memory memory) {
     int d = samples.d, stride = FGM_MOMENT_STRIDE(d);
@@ -608,7 +600,7 @@ static void single_pass(const double *parameters, fgm_samples samples, double *m
     }
     for (int i = 0; i < d; ++i) squares += sums[1 + d + FGM_TRIANGLE(i) + i];
     for (int i = 0; i < stride; ++i) moments[i] += sums[i];
-    add_compensated(log_likelihood, parameters[0] * sums[0] - squares);
+    fgm_add_compensated(log_likelihood, parameters[0] * sums[0] - squares);
 }
 
 static void em_pass(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work) {
@@ -626,7 +618,7 @@ static void em_pass(int n_components, const double *pack, fgm_samples samples, d
                         memory.size);
         }
         bool meets_few = n_components >= FGM_CROWD && unseen == 0;
-        add_compensated(log_likelihood, block_normalise(n_components, taken, memory, meets_few, &n_present, present));
+        fgm_add_compensated(log_likelihood, block_normalise(n_components, taken, memory, meets_few, &n_present, present));
         if (meets_few && n_present == n_components)
             unseen = BLOCKS_UNSEEN;
         else

@@ -80,10 +80,11 @@ fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key, bool is_fo
 fgm_monitor fgm_monitor_start(const fgm_options *options, volatile int64_t *done, int64_t total, int is_caller) {
     return (fgm_monitor){
         .cancel = options->cancel,
-        .poll = is_caller ? options->poll : NULL,
+        .poll = is_caller && !fgm_is_on_helper() ? options->poll : NULL,
         .poll_data = options->poll_data,
         .done = done,
         .total = total,
+        .crew = fgm_crew_of(options),
     };
 }
 
@@ -91,15 +92,16 @@ int fgm_monitor_add(fgm_monitor *monitor, double work) {
     monitor->work += work;
     if (monitor->work < WORK_BETWEEN_LOOKS) return FGM_OK;
     monitor->work = 0.0;
-    if (monitor->cancel && *monitor->cancel) return FGM_ERROR_CANCELLED;
+    if ((monitor->cancel && *monitor->cancel) || fgm_crew_is_cancelled(monitor->crew)) return FGM_ERROR_CANCELLED;
     if (monitor->poll && monitor->poll(monitor->poll_data, *monitor->done, monitor->total)) return FGM_ERROR_CANCELLED;
     return FGM_OK;
 }
 
-#define WORK_TO_SHARE 3e5 /* terms of densities: some tenths of a millisecond */
+#define WORK_TO_SHARE 5e3 /* terms of densities: some microseconds */
 
 int fgm_run(const fgm_options *options, int64_t n_tasks, double work, fgm_task task, void *task_data) {
-    if (options->run_tasks && n_tasks > 1 && work >= WORK_TO_SHARE) return options->run_tasks(options->runner_data, n_tasks, task, task_data);
+    fgm_crew *crew = fgm_crew_of(options);
+    if (crew && n_tasks > 1 && work >= WORK_TO_SHARE) return fgm_crew_run(crew, n_tasks, work, task, task_data);
     for (int64_t i = 0; i < n_tasks; ++i) FGM_TRY(task(task_data, i, 1));
     return FGM_OK;
 }

@@ -148,7 +148,9 @@ typedef enum fgm_error { FGM_ERROR_BY_BOOTSTRAP = 0, FGM_ERROR_BY_DELTA = 1 } fg
 /* A task is one index of a parallel loop. is_caller is nonzero on the thread that called the library, which alone polls. */
 typedef int (*fgm_task)(void *task_data, int64_t index, int is_caller);
 
-/* Runs task(task_data, i, is_caller) for i = 0 .. n_tasks-1 in any order on any threads, waits for all, returns the first nonzero status or 0. */
+/* Runs task(task_data, i, is_caller) for i = 0 .. n_tasks-1 in any order on any threads, waits for all, returns the first nonzero status or 0. It is
+ * called once for a job, with more tasks than there are threads: the first one does the job, those that run meanwhile help it, and those that begin
+ * later return at once. So one thread for each processor is enough, the calling one among them. */
 typedef int (*fgm_run_tasks)(void *runner_data, int64_t n_tasks, fgm_task task, void *task_data);
 
 /* Called now and then (about every millisecond of work) by the thread that called the library; nonzero cancels.
