@@ -243,7 +243,7 @@ static bool next_chunk(fgm_fitter *fitter, chunks *all) {
 
 #define MOST_SLICES 8
 #define SLICE_WORK 4096.0 /* terms of densities of two columns: some microseconds */
-#define LEAST_ROWS 32     /* a slice has a multiple of these: full registers */
+#define LEAST_ROWS 256    /* a slice has a multiple of these: whole blocks */
 
 /* Rows of a chunk whose sums are found apart, by whichever member of a crew has nothing else to do, and then added in their order. */
 typedef struct slices {
