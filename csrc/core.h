@@ -584,6 +584,10 @@ int fgm_find_moments(const fgm_model *model, const fgm_layout *layout, fgm_sampl
  * ratio at each row, by whose mean maps of the columns can be compared. */
 int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *scores /* (n) or NULL */);
 
+/* Whether rows can be told from pairs of x and y of different rows, whatever a fit to other rows is worth: how often its log ratio is higher, in
+ * standard deviations above half of the time. INFINITY where there are no such pairs. */
+int fgm_rank_pairs(const fgm_prepared *prepared, const fgm_model *whole, double *deviations);
+
 /* Odds that scores are better than others in other data of this kind: from the scatter of their difference over rows, or groups of rows. */
 double fgm_odds(fgm_samples rows, const double *scores /* (n) */, const double *others /* (n) */);
 
@@ -594,9 +598,12 @@ double fgm_find_excess(const fgm_moments *moments, double information, double in
  * beyond its noise, of which an excess allows less, or nothing is to be looked for. See shortfall.c. */
 int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, double excess, uint64_t seed, double *shortfall, double *error);
 
-/* Adds half of what the model claims, its information, beyond the mean of its terms over the rows that it was fitted to: less than nothing is
- * missing. */
-void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error);
+/* Whether what a model claims, its information, is far above the mean of its terms over the rows that it was fitted to. */
+bool fgm_is_denied(const fgm_moments *moments, double information, double integration_error);
+
+/* Then less than nothing is missing: adds half of the difference, or, where rows cannot be told from pairs of different rows, by fgm_rank_pairs, all
+ * that is claimed. */
+void fgm_add_denied(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error);
 
 /* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */
 int fgm_find_delta(const fgm_prepared *prepared, const fgm_model *model, double n_effective, double *variance, double *bias);

@@ -27,9 +27,9 @@ typedef struct cross_fit {
     const fgm_prepared *prepared;
     const fgm_model *whole;
     fgm_curvature *curvatures; /* (n_classes): at its mixtures, which saves passes */
-    bool mismatched; /* pairs that do not belong together are wanted too */
     double weight[MAX_FOLDS], sum[MAX_FOLDS]; /* of rows left out */
     double *scores; /* (n) of rows, or NULL */
+    bool are_told, are_ranked; /* these are of pairs from different rows too: see add_mismatched, rank_pairs */
 } cross_fit;
 
 /* Rows of both parts as one run. */
@@ -88,8 +88,13 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
     fgm_fitter *fitter;
     fgm_class_settings(prepared, class, &settings);
     FGM_TRY(fgm_fitter_create(&fitter, whole->n_components, prepared->d));
-    int status = fgm_em(fitter, &training, &settings, &state->curvatures[class], settings.selection_tol, settings.selection_passes, monitor, mixture,
+    int status;
+    if (state->are_ranked) { /* the fit to all rows, where the other one begins, has seen those left out */
+        status = fgm_fit_from_start(fitter, &training, &settings, (uint64_t)first, FGM_BEST_START, NULL, -INFINITY, monitor, mixture, &outcome);
+    } else {
+        status = fgm_em(fitter, &training, &settings, &state->curvatures[class], settings.selection_tol, settings.selection_passes, monitor, mixture,
                         &outcome);
+    }
     fgm_fitter_destroy(fitter);
     return status;
 }
@@ -97,9 +102,9 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
 /* log 1 / (1 + exp -x) */
 static double log_logistic(double x) { return fmin(x, 0.0) - log1p(exp(-fabs(x))); }
 
-/* log 1 / (1 + exp T / M) of each x with the y of the row so many places on. */
-static void tell_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, int64_t shift, double *columns /* (d, FGM_TERMS_ROWS) */,
-                            double *told /* (n) */) {
+/* T of each x with the y of the row so many places on. */
+static void mismatch(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, int64_t shift, double *columns /* (d, FGM_TERMS_ROWS) */,
+                     double *ratios /* (n) */) {
     for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
         int64_t n = rows.n - at < FGM_TERMS_ROWS ? rows.n - at : FGM_TERMS_ROWS;
         for (int j = 0; j < layout->d[0] + layout->d[1]; ++j) {
@@ -107,13 +112,15 @@ static void tell_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samp
             int64_t by = j < layout->d[0] ? 0 : shift;
             for (int64_t i = 0; i < n; ++i) columns[place * FGM_TERMS_ROWS + i] = rows.columns[place * rows.stride + (at + i + by) % rows.n];
         }
-        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, told + at);
-        for (int64_t i = at; i < at + n; ++i) told[i] = log_logistic(log(MISMATCHED) - told[i]);
+        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, ratios + at);
     }
 }
 
-/* Adds to the scores what T says of pairs of x and y from different rows, shifted to and fro. A pair counts for both of its rows, since both move the
- * mean: sums over rows scatter as the mean does (Hajek's projection, of which van der Vaart 1998, chapter 12). x and y can change places. */
+static int64_t shift_by(int64_t s, int64_t n) { return n < 2 * SHIFTS ? s : s * n / (2 * SHIFTS + 1); }
+
+/* Adds to the scores log 1 / (1 + exp T / M) of pairs of x and y from different rows, shifted to and fro. A pair counts for both of its rows, since
+ * both move the mean: sums over rows scatter as the mean does (Hajek's projection, of which van der Vaart 1998, chapter 12). x and y can change
+ * places. */
 static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
     int64_t n = rows.n;
     double *memory = fgm_allocate((size_t)n * 4 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
@@ -121,9 +128,13 @@ static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_sample
     double *on = memory, *back = on + n, *told = back + n, *others = told + n, *columns = others + n;
     memset(told, 0, 2 * (size_t)n * sizeof *told);
     for (int64_t s = 1; s <= SHIFTS && 2 * s < n; ++s) {
-        int64_t shift = n < 2 * SHIFTS ? s : s * n / (2 * SHIFTS + 1);
-        tell_mismatched(terms, layout, rows, shift, columns, on);
-        tell_mismatched(terms, layout, rows, n - shift, columns, back);
+        int64_t shift = shift_by(s, n);
+        mismatch(terms, layout, rows, shift, columns, on);
+        mismatch(terms, layout, rows, n - shift, columns, back);
+        for (int64_t i = 0; i < n; ++i) {
+            on[i] = log_logistic(log(MISMATCHED) - on[i]);
+            back[i] = log_logistic(log(MISMATCHED) - back[i]);
+        }
         for (int64_t i = 0; i < n; ++i) {
             int64_t next = (i + shift) % n, last = (i + n - shift) % n;
             double w_next = rows.weights ? rows.weights[next] : 1.0, w_last = rows.weights ? rows.weights[last] : 1.0;
@@ -142,6 +153,38 @@ static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_sample
     return FGM_OK;
 }
 
+static double sign_of(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0; }
+
+/* Scores, T of each row, become how much more often than not T loses in all where two rows change their y: 0 in the mean where x and y are
+ * independent, whatever T is. A pair counts for both rows, as above. */
+static int rank_pairs(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
+    int64_t n = rows.n, n_shifts = 0;
+    double *memory = fgm_allocate((size_t)n * 3 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
+    if (!memory) return FGM_ERROR_MEMORY;
+    double *on = memory, *back = on + n, *won = back + n, *columns = won + n;
+    memset(won, 0, (size_t)n * sizeof *won);
+    for (int64_t s = 1; s <= SHIFTS && 2 * s < n; ++s, ++n_shifts) {
+        int64_t shift = shift_by(s, n);
+        mismatch(terms, layout, rows, shift, columns, on);
+        mismatch(terms, layout, rows, n - shift, columns, back);
+        for (int64_t i = 0; i < n; ++i) {
+            int64_t next = (i + shift) % n;
+            double gain = sign_of(scores[i] + scores[next] - on[i] - back[next]);
+            won[i] += gain;
+            won[next] += gain;
+        }
+    }
+    for (int64_t i = 0; i < n; ++i) {
+        scores[i] = won[i] / (double)n_shifts;
+        double weight = rows.weights ? rows.weights[i] : 1.0;
+        total += weight;
+        mean += 0.5 * weight * scores[i];
+    }
+    for (int64_t i = 0; i < n; ++i) scores[i] -= mean / total;
+    fgm_release(memory);
+    return FGM_OK;
+}
+
 /* The log ratio of rows first .. last-1 of one class. */
 static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int class, int64_t first, int64_t last) {
     double values[FGM_TERMS_ROWS];
@@ -154,10 +197,11 @@ static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int clas
             double weight = block.weights ? block.weights[i] : 1.0;
             state->weight[fold] += weight;
             state->sum[fold] += weight * values[i];
-            if (scores) scores[at + i] = state->mismatched ? log_logistic(values[i] - log(MISMATCHED)) : values[i];
+            if (scores) scores[at + i] = state->are_told ? log_logistic(values[i] - log(MISMATCHED)) : values[i];
         }
     }
-    return state->mismatched && rows.n > 2 ? add_mismatched(terms, &state->prepared->layout, rows, scores) : FGM_OK;
+    if (rows.n > 2 && state->are_told) return add_mismatched(terms, &state->prepared->layout, rows, scores);
+    return rows.n > 2 && state->are_ranked ? rank_pairs(terms, &state->prepared->layout, rows, scores) : FGM_OK;
 }
 
 static int fit_without(const cross_fit *state, int fold, fgm_monitor *monitor, fgm_model *model) {
@@ -208,10 +252,14 @@ static int run_folds(cross_fit *state) {
     return status;
 }
 
+/* So that x and y of one row can be told from those of different rows. */
+static bool is_pair(const fgm_prepared *prepared) {
+    return prepared->layout.quantity == FGM_QUANTITY_INFORMATION && prepared->layout.d[2] == 0 && prepared->classes.n == 1;
+}
+
 int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *mean, double *scores) {
     const fgm_options *options = prepared->settings.options;
-    bool is_pair = prepared->layout.quantity == FGM_QUANTITY_INFORMATION && prepared->layout.d[2] == 0;
-    cross_fit state = {.prepared = prepared, .whole = whole, .mismatched = scores && is_pair && prepared->classes.n == 1, .scores = scores};
+    cross_fit state = {.prepared = prepared, .whole = whole, .are_told = scores && is_pair(prepared), .scores = scores};
     double weight = 0.0, sum = 0.0;
     FGM_TRY(run_folds(&state));
     for (int fold = 0; fold < options->n_folds; ++fold) {
@@ -222,17 +270,33 @@ int fgm_cross_fit(const fgm_prepared *prepared, const fgm_model *whole, double *
     return FGM_OK;
 }
 
-double fgm_odds(fgm_samples rows, const double *scores, const double *others) {
-    double mean = fgm_weighted_mean(rows, scores) - fgm_weighted_mean(rows, others), total = 0.0, squares = 0.0, sum = 0.0;
+/* Mean of scores less others (NULL: 0) in its standard deviations, by the scatter over rows, or groups of rows. */
+static double deviations_of(fgm_samples rows, const double *scores, const double *others /* (n) or NULL */) {
+    double mean = fgm_weighted_mean(rows, scores) - (others ? fgm_weighted_mean(rows, others) : 0.0), total = 0.0, squares = 0.0, sum = 0.0;
     for (int64_t i = 0; i < rows.n; ++i) {
         double weight = rows.weights ? rows.weights[i] : 1.0;
         total += weight;
-        sum += weight * (scores[i] - others[i] - mean);
+        sum += weight * (scores[i] - (others ? others[i] : 0.0) - mean);
         if (rows.groups && i + 1 < rows.n && rows.groups[i + 1] == rows.groups[i]) continue;
         squares += sum * sum;
         sum = 0.0;
     }
-    if (!(squares > 0.0)) return mean < 0.0 ? 0.0 : mean > 0.0 ? INFINITY : 1.0;
-    double share = 0.5 * erfc(-SHARPENED * mean * total / sqrt(2.0 * squares));
+    if (!(squares > 0.0)) return mean < 0.0 ? -INFINITY : mean > 0.0 ? INFINITY : 0.0;
+    return mean * total / sqrt(squares);
+}
+
+double fgm_odds(fgm_samples rows, const double *scores, const double *others) {
+    double share = 0.5 * erfc(-SHARPENED * deviations_of(rows, scores, others) / sqrt(2.0));
     return share / (1.0 - share);
+}
+
+int fgm_rank_pairs(const fgm_prepared *prepared, const fgm_model *whole, double *deviations) {
+    *deviations = INFINITY;
+    if (!is_pair(prepared)) return FGM_OK;
+    double *scores = fgm_allocate((size_t)prepared->n);
+    cross_fit state = {.prepared = prepared, .whole = whole, .scores = scores, .are_ranked = true};
+    int status = scores ? run_folds(&state) : FGM_ERROR_MEMORY;
+    if (status == FGM_OK) *deviations = deviations_of(prepared->samples, scores, NULL);
+    fgm_release(scores);
+    return status;
 }

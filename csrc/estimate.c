@@ -355,6 +355,15 @@ static int average_over_data(const class_fits *fits, const fgm_moments *moments,
     return FGM_OK;
 }
 
+/* What the mixture claims and its rows deny; that is dear, and seldom. */
+static int take_off_what_is_denied(const class_fits *fits, const fgm_moments *moments, fgm_result *result) {
+    double told;
+    if (!fgm_is_denied(moments, fits->plug_in, fits->integration_error)) return FGM_OK;
+    FGM_TRY(fgm_rank_pairs(fits->prepared, &fits->model, &told));
+    fgm_add_denied(moments, fits->plug_in, fits->integration_error, told, &result->shortfall, &result->shortfall_error);
+    return FGM_OK;
+}
+
 /* Value without its bias, where that is not learned from replicates, and the standard error by the infinitesimal jackknife where that is asked for.
  * Of Student's t the jackknife takes the influence to be the log ratio itself, which it is where the model holds.
  */
@@ -414,9 +423,7 @@ static int evaluate_fits(class_fits *fits, fgm_result *result) {
     if (options->integral == FGM_INTEGRAL_MODEL) {
         double excess = fgm_find_excess(&moments, fits->plug_in, fits->integration_error);
         FGM_TRY(fgm_find_shortfall(prepared, &fits->model, excess, fits->seed, &result->shortfall, &result->shortfall_error));
-        if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) {
-            fgm_add_excess(&moments, fits->plug_in, fits->integration_error, &result->shortfall, &result->shortfall_error);
-        }
+        if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) FGM_TRY(take_off_what_is_denied(fits, &moments, result));
     }
     return correct(fits, &moments, result);
 }

@@ -14,7 +14,8 @@
  *
  * A mixture can also claim what is not there: hard edges in several dimensions take many components, which do not fall apart into those of x and
  * those of y. A fit of highest likelihood says of its own rows, on average, what it says of its samples, or a little more: rows on which the log
- * ratio is less by far are not samples of it, and the information lies between what it claims and what the rows bear out.
+ * ratio is less by far are not samples of it, and the information lies between what it claims and what the rows bear out. Where rows that a fit has
+ * not seen cannot be told from pairs of x and y of different rows, there is none.
  */
 #include "core.h"
 #include "random.h"
@@ -29,6 +30,7 @@
 #define IS_BORNE_OUT 3.0           /* the same where the rows' mean says so too, or cannot say anything */
 #define SAYS_MORE 1.0              /* standard deviations of the rows' mean */
 #define DENIED 4.0                 /* standard deviations of the rows' mean, which the likelihood ties to what the mixture claims */
+#define IS_TOLD 2.0                /* standard deviations of how often rows can be told from pairs of different rows */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
 #define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
 #define LEAST_ASKED 512            /* rows whose neighbours are looked for: of fewer little can be said, unless there are no more */
@@ -359,11 +361,14 @@ double fgm_find_excess(const fgm_moments *moments, double information, double in
     return deviation > 0.0 ? (moments->mean - information) / deviation : 0.0;
 }
 
-void fgm_add_excess(const fgm_moments *moments, double information, double integration_error, double *shortfall, double *error) {
-    if (fgm_find_excess(moments, information, integration_error) < -DENIED) {
-        *shortfall += 0.5 * (moments->mean - information);
-        *error = hypot(*error, deviation_of(moments, integration_error));
-    }
+bool fgm_is_denied(const fgm_moments *moments, double information, double integration_error) {
+    return fgm_find_excess(moments, information, integration_error) < -DENIED;
+}
+
+void fgm_add_denied(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error) {
+    double deviation = deviation_of(moments, integration_error);
+    *shortfall += told > IS_TOLD ? 0.5 * (moments->mean - information) : -information;
+    *error = hypot(*error, deviation);
 }
 
 int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, double excess, uint64_t seed, double *shortfall, double *error) {

@@ -560,8 +560,8 @@ def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
         findings.append((message, UserWarning))
     if found["shortfall"] < 0:
         message = (
-            f"the mixture claims {-2 * found['shortfall']:.2g} nats that its own rows do not bear out; half of "
-            "them are taken off the value, and, since it describes the data badly, added to its standard error"
+            f"the mixture claims more than its own rows bear out; {-found['shortfall']:.2g} nats are taken off the "
+            "value, and, since it describes the data badly, added to its standard error"
         )
         findings.append((message, UserWarning))
     if found["shortfall"] > 0:

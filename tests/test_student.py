@@ -249,7 +249,7 @@ def test_auto_does_not_take_it_elsewhere():
     assert bent.marginals != "studentize"
     assert bent.degrees_of_freedom is None
     heavy = student(1, np.eye(4), 800, 15)
-    with pytest.warns(UserWarning, match="its own rows do not bear out"):  # three Gaussians are too few
+    with pytest.warns(UserWarning, match="more than its own rows bear out"):  # three Gaussians are too few
         fixed = fg.mutual_information(heavy[:, :2], heavy[:, 2:], n_components=3, n_bootstrap=0, rng=0)
     assert fixed.n_components == 3
     assert fixed.marginals in ("standardize", "gaussianize")

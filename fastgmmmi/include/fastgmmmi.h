@@ -379,7 +379,9 @@ typedef struct fgm_result {
     double corrected;           /* for tables, integrals over the data and FGM_ERROR_BY_DELTA */
     double degrees_of_freedom;  /* of Student's t, where columns are its scores; else NaN */
     double shortfall;           /* information that nearest neighbours find in the data and not in samples of the model; below 0, half of what the
-                                 * model claims beyond the mean log ratio of its rows; part of value, and, as the model may still be as far off, of
+                                 * model claims beyond the mean log ratio of its rows, or all that it claims where held-out rows cannot be told from
+                                 * pairs of different rows;
+                                 * part of value, and, as the model may still be as far off, of
                                  * standard_error. 0 where none was found, or looked for */
     double shortfall_error;     /* its standard deviation, likewise part of standard_error */
     double marginals_error;     /* scatter of the value over the maps of the columns that held-out rows can hardly tell apart, likewise part of

@@ -117,7 +117,55 @@ static void test_odds(void) {
     check(fgm_odds(rows, a, b) == INFINITY && fgm_odds(rows, b, a) == 0.0, "no scatter, no doubt");
 }
 
+enum { PAIRS = 600, DATA_SETS = 100 };
+
+/* Deviations by which rows of some correlation are told from pairs of different rows. */
+static double deviations_of_pairs(double rho, uint64_t seed, bool are_labelled) {
+    double *x = numbers(PAIRS), *y = numbers(PAIRS), deviations;
+    int32_t labels[PAIRS];
+    fgm_fault fault;
+    fgm_options options;
+    fgm_prepared prepared;
+    fgm_model model;
+    fgm_options_init(&options);
+    for (uint64_t i = 0; i < PAIRS; ++i) {
+        x[i] = fgm_random_normal(2 * seed, i);
+        y[i] = rho * x[i] + sqrt(1.0 - rho * rho) * fgm_random_normal(2 * seed + 1, i);
+        labels[i] = (int32_t)(i % 2);
+    }
+    fgm_data data = {.size = sizeof data, .n = PAIRS, .x = {.values = x, .d = 1}, .y = {.values = y, .d = 1}};
+    if (are_labelled) data.y = (fgm_variable){.labels = labels};
+    if (fgm_prepare(&prepared, &data, &options, 5, &fault) != FGM_OK) abort();
+    const double weights[] = {0.5, 0.5}, means[] = {-0.5, -0.5, 0.5, 0.5}, covariances[] = {1, 0, 0, 1, 1, 0, 0, 1};
+    if (fgm_model_allocate(&model, prepared.classes.n, prepared.d, prepared.classes.labels) != FGM_OK) abort();
+    for (int c = 0; c < model.n_classes; ++c) {
+        model.probabilities[c] = 1.0 / model.n_classes;
+        if (fgm_mixture_from_parameters(&model.mixtures[c], 2, prepared.d, weights, means, covariances) != FGM_OK) abort();
+    }
+    check_status(fgm_rank_pairs(&prepared, &model, &deviations), FGM_OK, "ranks");
+    fgm_model_release(&model);
+    fgm_prepared_release(&prepared);
+    free(x);
+    free(y);
+    return deviations;
+}
+
+/* Where x and y are independent they are those of a normal distribution: of 100, three standard errors of the mean and of the mean square. */
+static void test_pairs_of_different_rows(void) {
+    double sum = 0.0, square = 0.0, told = deviations_of_pairs(0.3, 1, false);
+    for (uint64_t seed = 1; seed <= DATA_SETS; ++seed) {
+        double deviations = deviations_of_pairs(0.0, seed, false);
+        sum += deviations;
+        square += deviations * deviations;
+    }
+    check(fabs(sum / DATA_SETS) < 3.0 / sqrt(DATA_SETS), "independent: %g deviations in the mean", sum / DATA_SETS);
+    check(square / DATA_SETS < 1.0 + 3.0 * sqrt(2.0 / DATA_SETS), "independent: %g in the square", square / DATA_SETS);
+    check(told > 3.0, "a correlation of .3: %g deviations", told);
+    check(deviations_of_pairs(0.0, 1, true) == INFINITY, "labels have no pairs of different rows");
+}
+
 int main(void) {
+    test_pairs_of_different_rows();
     test_one_gaussian();
     test_odds();
     return summary();

@@ -90,17 +90,16 @@ static void test_witness(void) {
 /* Of the rows: four deviations, in which the integral's own error counts; what neighbours found before is kept. */
 static void test_excess(void) {
     fgm_moments moments = {.mean = 0.1, .deviation = 1.0, .variance = 1e-4};
-    double shortfall = 0.0, error = 0.0;
-    fgm_add_excess(&moments, 0.139, 0.0, &shortfall, &error);
-    check(shortfall == 0.0 && error == 0.0, "3.9 deviations are %g +- %g", shortfall, error);
-    fgm_add_excess(&moments, 0.061, 0.0, &shortfall, &error);
-    fgm_add_excess(&moments, -1.0, 0.0, &shortfall, &error);
-    check(shortfall == 0.0 && error == 0.0, "rows that say more are %g +- %g", shortfall, error);
-    fgm_add_excess(&moments, 0.141, 0.01, &shortfall, &error);
-    check(shortfall == 0.0 && error == 0.0, "2.9 deviations are %g +- %g", shortfall, error);
-    shortfall = 0.2, error = 0.03;
-    fgm_add_excess(&moments, 0.141, 0.0, &shortfall, &error);
-    check(fabs(shortfall - 0.1795) < 1e-15 && fabs(error - hypot(0.03, 0.01)) < 1e-15, "4.1 deviations make .2 %g +- %g", shortfall, error);
+    check(!fgm_is_denied(&moments, 0.139, 0.0), "3.9 deviations");
+    check(!fgm_is_denied(&moments, 0.061, 0.0) && !fgm_is_denied(&moments, -1.0, 0.0), "rows that say more");
+    check(!fgm_is_denied(&moments, 0.141, 0.01), "2.9 deviations");
+    check(fgm_is_denied(&moments, 0.141, 0.0), "4.1 deviations");
+    double shortfall = 0.2, error = 0.03;
+    fgm_add_denied(&moments, 0.141, 0.0, 2.1, &shortfall, &error);
+    check(fabs(shortfall - 0.1795) < 1e-15 && fabs(error - hypot(0.03, 0.01)) < 1e-15, "half of .041 off .2: %g +- %g", shortfall, error);
+    shortfall = 0.0, error = 0.0;
+    fgm_add_denied(&moments, 0.141, 0.0, 1.9, &shortfall, &error);
+    check(shortfall == -0.141 && fabs(error - 0.01) < 1e-15, "nothing can be told: %g +- %g", shortfall, error);
 }
 
 int main(void) {
