@@ -134,13 +134,13 @@ static double deviations_of_pairs(double rho, uint64_t seed, bool are_labelled) 
         labels[i] = (int32_t)(i % 2);
     }
     fgm_data data = {.size = sizeof data, .n = PAIRS, .x = {.values = x, .d = 1}, .y = {.values = y, .d = 1}};
-    if (are_labelled) data.y = (fgm_variable){.labels = labels};
+    if (are_labelled) data.y = (fgm_variable){.labels = labels, .n_classes = 2};
     if (fgm_prepare(&prepared, &data, &options, 5, &fault) != FGM_OK) abort();
-    const double weights[] = {0.5, 0.5}, means[] = {-0.5, -0.5, 0.5, 0.5}, covariances[] = {1, 0, 0, 1, 1, 0, 0, 1};
+    const double weights[] = {0.5, 0.5}, means[] = {-0.5, -0.5, 0.5, 0.5}, covariances[] = {1, 0, 0, 1, 1, 0, 0, 1}, ones[] = {1, 1};
     if (fgm_model_allocate(&model, prepared.classes.n, prepared.d, prepared.classes.labels) != FGM_OK) abort();
     for (int c = 0; c < model.n_classes; ++c) {
         model.probabilities[c] = 1.0 / model.n_classes;
-        if (fgm_mixture_from_parameters(&model.mixtures[c], 2, prepared.d, weights, means, covariances) != FGM_OK) abort();
+        if (fgm_mixture_from_parameters(&model.mixtures[c], 2, prepared.d, weights, means, prepared.d > 1 ? covariances : ones) != FGM_OK) abort();
     }
     check_status(fgm_rank_pairs(&prepared, &model, &deviations), FGM_OK, "ranks");
     fgm_model_release(&model);
