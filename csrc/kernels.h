@@ -313,14 +313,13 @@ static double block_normalise(int n_components, block samples, block_memory memo
 FGM_INLINE void moments_unrolled(const int d, block samples, const double *parameters, const double *terms /* (size) */,
                                  const double *scale /* (size) */, double *moments /* (1 + d + d(d+1)/2) */) {
     const double *offset = parameters + 1, *whitener = offset + d;
-    vec count = vec_fill(0.0), first[FGM_UNROLLED], second[FGM_TRIANGLE(FGM_UNROLLED)];
-    for (int i = 0; i < d; ++i) first[i] = vec_fill(0.0);
-    for (int i = 0; i < FGM_TRIANGLE(d); ++i) second[i] = vec_fill(0.0);
+    vec sums[FGM_MOMENT_STRIDE(FGM_UNROLLED)], *first = sums + 1, *second = first + d;
+    for (int i = 0; i < FGM_MOMENT_STRIDE(d); ++i) sums[i] = vec_fill(0.0);
     for (int b = 0; b < samples.size; b += FGM_LANES) {
         vec x[FGM_UNROLLED], z[FGM_UNROLLED];
         for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
         vec responsibility = vec_load(terms + b) * vec_load(scale + b);
-        count += responsibility;
+        sums[0] += responsibility;
         for (int i = 0; i < d; ++i) {
             z[i] = whiten(i, offset, whitener, x);
             vec weighted = responsibility * z[i];
@@ -328,9 +327,7 @@ FGM_INLINE void moments_unrolled(const int d, block samples, const double *param
             for (int j = 0; j <= i; ++j) second[FGM_TRIANGLE(i) + j] += weighted * z[j];
         }
     }
-    moments[0] += vec_sum(count);
-    for (int i = 0; i < d; ++i) moments[1 + i] += vec_sum(first[i]);
-    for (int i = 0; i < FGM_TRIANGLE(d); ++i) moments[1 + d + i] += vec_sum(second[i]);
+    vec_add_sums(FGM_MOMENT_STRIDE(d), 1.0, sums, moments);
 }
 
 /* Sums over the block of weighted z_i times z_j for up to three rows i and four columns j. */
@@ -388,7 +385,7 @@ FGM_INLINE void moment_strip(const int rows, const int i, int d, int size, const
     }
     for (int r = 0; r < rows; ++r) {
         first[i + r] += vec_sum(of_first[r]);
-        for (int j = 0; j <= i + r; ++j) second[FGM_TRIANGLE(i + r) + j] += vec_sum(of_second[r][j]);
+        vec_add_sums(i + r + 1, 1.0, of_second[r], second + FGM_TRIANGLE(i + r));
     }
 }
 
@@ -517,9 +514,7 @@ FGM_INLINE void product_tile(const int n_rows, const int n_columns, const double
             for (int r = 0; r < n_rows; ++r) sums[r][c] += left[r] * right;
         }
     }
-    for (int r = 0; r < n_rows; ++r) {
-        for (int c = 0; c < n_columns; ++c) matrix[(size_t)r * stride + (size_t)c] += sign * vec_sum(sums[r][c]);
-    }
+    for (int r = 0; r < n_rows; ++r) vec_add_sums(n_columns, sign, sums[r], matrix + (size_t)r * stride);
 }
 
 /* The same for up to three rows and any number of columns: twelve sums are what sixteen registers can hold. */

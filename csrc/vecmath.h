@@ -80,6 +80,32 @@ FGM_INLINE double vec_sum(vec x) {
 #endif
 }
 
+#if FGM_LANES >= 4
+/* The sums of four, each by the same halves. */
+FGM_INLINE __m256d vec_four_sums(const vec *x) {
+#if FGM_LANES == 8
+    __m512d ab = _mm512_shuffle_f64x2(x[0], x[1], 0x44) + _mm512_shuffle_f64x2(x[0], x[1], 0xee);
+    __m512d cd = _mm512_shuffle_f64x2(x[2], x[3], 0x44) + _mm512_shuffle_f64x2(x[2], x[3], 0xee);
+    __m512d twos = _mm512_shuffle_f64x2(ab, cd, 0x88) + _mm512_shuffle_f64x2(ab, cd, 0xdd);
+    __m256d acbd = _mm256_hadd_pd(_mm512_castpd512_pd256(twos), _mm512_extractf64x4_pd(twos, 1));
+#else
+    __m256d ab = _mm256_permute2f128_pd(x[0], x[1], 0x20) + _mm256_permute2f128_pd(x[0], x[1], 0x31);
+    __m256d cd = _mm256_permute2f128_pd(x[2], x[3], 0x20) + _mm256_permute2f128_pd(x[2], x[3], 0x31);
+    __m256d acbd = _mm256_hadd_pd(ab, cd);
+#endif
+    return _mm256_permute4x64_pd(acbd, 0xd8);
+}
+#endif
+
+/* Adds the sums of n vectors, times a factor, to n numbers. */
+FGM_INLINE void vec_add_sums(const int n, const double factor, const vec *x, double *to) {
+    int i = 0;
+#if FGM_LANES >= 4
+    for (; i + 4 <= n; i += 4) _mm256_storeu_pd(to + i, factor * vec_four_sums(x + i) + _mm256_loadu_pd(to + i));
+#endif
+    for (; i < n; ++i) to[i] += factor * vec_sum(x[i]);
+}
+
 /* Comparisons give a mask, which has a register of its own where there are 512 bits. A comparison with NaN is false. vec_max and vec_min are the
  * second argument where either is NaN. */
 #if FGM_LANES == 8
