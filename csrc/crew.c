@@ -31,7 +31,7 @@
 
 #define MOST_MEMBERS 128
 #define N_SLOTS 64
-#define WORK_OF_A_CREW 6e4 /* terms of densities: below, waking a thread takes as long as it would save */
+#define WORK_OF_A_CREW 1e5 /* terms of densities: below, waking a thread takes as long as it would save, and longer where cores are busy */
 #define SHORT_WORK 1e5     /* of a task that who waits for something else may take: a tenth of a millisecond */
 #define PAUSES 2000        /* before a member that waits begins to give up its turn: about a tenth of a millisecond */
 #define TURNS 2000         /* before it begins to nap */
