@@ -7,7 +7,7 @@
 
 /* ---- a runner ---- */
 
-enum { MOST_THREADS = 8 };
+enum { MOST_THREADS = 8, STACK = 1 << 19 }; /* musl's stacks are smaller */
 
 typedef struct runner {
     int n_threads;
@@ -30,17 +30,20 @@ static void *be_helper(void *data) {
 static int run_tasks(void *data, int64_t n_tasks, fgm_task task, void *task_data) {
     runner *all = data;
     pthread_t helpers[MOST_THREADS];
+    pthread_attr_t attributes;
+    if (pthread_attr_init(&attributes) != 0 || pthread_attr_setstacksize(&attributes, STACK) != 0) abort();
     all->task = task;
     all->task_data = task_data;
     all->n_tasks = n_tasks;
     fgm_atomic_store(&all->next, 0);
     fgm_atomic_add(&all->runs, 1);
     for (int i = 1; i < all->n_threads; ++i) {
-        if (pthread_create(&helpers[i], NULL, be_helper, all) != 0) abort();
+        if (pthread_create(&helpers[i], &attributes, be_helper, all) != 0) abort();
     }
     while (all->caller_is_last && fgm_atomic_load(&all->next) == 0) fgm_pause();
     run_loop(all, 1);
     for (int i = 1; i < all->n_threads; ++i) pthread_join(helpers[i], NULL);
+    pthread_attr_destroy(&attributes);
     return FGM_OK;
 }
 

@@ -37,13 +37,17 @@ static void *helper(void *shared) {
     return NULL;
 }
 
-enum { MOST_THREADS = 64 };
+enum { MOST_THREADS = 64, STACK = 1 << 19 }; /* musl's own stacks are too small */
 
 static int run_tasks(void *n_threads, int64_t n_tasks, fgm_task task, void *task_data) {
     loop shared = {.task = task, .task_data = task_data, .n_tasks = n_tasks, .mutex = PTHREAD_MUTEX_INITIALIZER};
     pthread_t helpers[MOST_THREADS];
     int n_helpers = 0;
-    while (n_helpers < *(const int *)n_threads - 1 && pthread_create(&helpers[n_helpers], NULL, helper, &shared) == 0) ++n_helpers;
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK);
+    while (n_helpers < *(const int *)n_threads - 1 && pthread_create(&helpers[n_helpers], &attributes, helper, &shared) == 0) ++n_helpers;
+    pthread_attr_destroy(&attributes);
     run_loop(&shared, 1);
     for (int i = 0; i < n_helpers; ++i) pthread_join(helpers[i], NULL);
     pthread_mutex_destroy(&shared.mutex);
