@@ -65,7 +65,8 @@ typedef struct fgm_crew {
     slot slots[N_SLOTS];
 } crew;
 
-FGM_OF_THREAD bool is_helper; /* member of a crew that is not the thread that called the library */
+FGM_OF_THREAD bool is_helper;  /* member of a crew that is not the thread that called the library */
+FGM_OF_THREAD bool is_helping; /* does a task of others while it waits for its own: then it takes no more, as the stack would not end */
 
 static int run_tasks(void *data, int64_t n_tasks, fgm_task task, void *task_data) { return fgm_crew_run(data, n_tasks, INFINITY, task, task_data); }
 
@@ -120,15 +121,17 @@ static int wait_a_little(int *n_waits, fgm_monitor *monitor) {
     return fgm_monitor_add(monitor, naps ? WORK_OF_A_NAP : WORK_OF_A_PAUSE);
 }
 
-/* Takes tasks of others, or only short ones, until a number is reached. */
+/* Takes tasks of others, or, where it is in the midst of its own, only short ones, until a number is reached. */
 static void help_until(crew *with, volatile int64_t *number, int64_t reached, bool short_only) {
     volatile int64_t nothing_done = 0;
     fgm_monitor monitor = fgm_monitor_start(&with->options, &nothing_done, with->options.n_bootstrap, 1);
     int n_waits = 0;
+    bool is_free = !is_helping;
     if (fgm_atomic_load(number) >= reached) return;
-    fgm_atomic_add(&with->n_idle, 1);
+    if (is_free) fgm_atomic_add(&with->n_idle, 1);
+    is_helping = short_only;
     while (fgm_atomic_load(number) < reached) {
-        int64_t n_used = fgm_atomic_load(&with->n_used), at = 0;
+        int64_t n_used = is_free ? fgm_atomic_load(&with->n_used) : 0, at = 0;
         while (at < n_used && !take_task(with, &with->slots[at], true, short_only)) ++at;
         int status;
         if (at < n_used) {
@@ -139,7 +142,8 @@ static void help_until(crew *with, volatile int64_t *number, int64_t reached, bo
         }
         if (status != FGM_OK) fgm_atomic_store(&with->is_cancelled, 1);
     }
-    fgm_atomic_add(&with->n_idle, -1);
+    is_helping = !is_free;
+    if (is_free) fgm_atomic_add(&with->n_idle, -1);
 }
 
 static slot *find_slot(crew *with) {
