@@ -194,12 +194,14 @@ static int be_member(void *data, int64_t index, int is_caller) {
 
 int fgm_with_crew(const fgm_options *options, double work, fgm_crew_job *job, void *data) {
     if (options->size != sizeof *options) return FGM_ERROR_VERSION;
-    crew *own = options->run_tasks && !fgm_crew_of(options) && work >= WORK_OF_A_CREW ? calloc(1, sizeof *own) : NULL;
-    if (!own) {
+    if (fgm_crew_of(options)) return job(options, data);
+    if (!options->run_tasks || work < WORK_OF_A_CREW) {
         fgm_options alone = *options;
-        alone.run_tasks = fgm_crew_of(options) ? options->run_tasks : NULL;
+        alone.run_tasks = NULL;
         return job(&alone, data);
     }
+    crew *own = calloc(1, sizeof *own);
+    if (!own) return FGM_ERROR_MEMORY;
     own->options = *options;
     own->options.run_tasks = run_tasks;
     own->options.runner_data = own;

@@ -157,7 +157,7 @@ static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_sample
 static double sign_of(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0; }
 
 /* Scores, T of each row, become how much more often than not T loses in all where two rows change their y: 0 in the mean where x and y are
- * independent, whatever T is. A pair counts for both rows, as above. */
+ * independent, whatever T is. A pair counts for both rows, as above. Of two rows nothing is known. */
 static int rank_pairs(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
     int64_t n = rows.n, n_shifts = 0;
     double *memory = fgm_allocate((size_t)n * 3 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
@@ -176,7 +176,7 @@ static int rank_pairs(fgm_terms *terms, const fgm_layout *layout, fgm_samples ro
         }
     }
     for (int64_t i = 0; i < n; ++i) {
-        scores[i] = won[i] / (double)n_shifts;
+        scores[i] = n_shifts > 0 ? won[i] / (double)n_shifts : 0.0;
         double weight = rows.weights ? rows.weights[i] : 1.0;
         total += weight;
         mean += 0.5 * weight * scores[i];
@@ -202,7 +202,7 @@ static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int clas
         }
     }
     if (rows.n > 2 && state->are_told) return add_mismatched(terms, &state->prepared->layout, rows, scores);
-    return rows.n > 2 && state->are_ranked ? rank_pairs(terms, &state->prepared->layout, rows, scores) : FGM_OK;
+    return state->are_ranked ? rank_pairs(terms, &state->prepared->layout, rows, scores) : FGM_OK;
 }
 
 static int fit_without(const cross_fit *state, int fold, fgm_monitor *monitor, fgm_model *model) {

@@ -129,6 +129,44 @@ static int information_that_neighbours_look_at(void) {
     return estimate((fgm_data){.x = {rows, NULL, 2, 0}, .y = {columns[3], NULL, 1, 0}}, options);
 }
 
+/* Those of a mixture that is denied. */
+static int ranks_of_pairs(void) {
+    fgm_options options = small_options();
+    fgm_data data = {.size = sizeof data, .n = N, .x = {.values = columns[0], .d = 1}, .y = {.values = columns[1], .d = 1}};
+    fgm_prepared prepared = {0};
+    fgm_model model = {0};
+    fgm_fault fault;
+    double deviations;
+    int status = fgm_prepare(&prepared, &data, &options, 1, &fault);
+    if (status == FGM_OK) status = fgm_model_allocate(&model, 1, 2, prepared.classes.labels);
+    if (status == FGM_OK) {
+        static const double halves_of_one[] = {0.5, 0.5}, centres_of_two[] = {-0.5, -0.5, 0.5, 0.5}, units[] = {1, 0, 0, 1, 1, 0, 0, 1};
+        model.probabilities[0] = 1.0;
+        status = fgm_mixture_from_parameters(&model.mixtures[0], 2, 2, halves_of_one, centres_of_two, units);
+    }
+    if (status == FGM_OK) status = fgm_rank_pairs(&prepared, &model, &deviations);
+    fgm_model_release(&model);
+    fgm_prepared_release(&prepared);
+    return status;
+}
+
+static int run_in_order(void *data, int64_t n_tasks, fgm_task task, void *task_data) {
+    (void)data;
+    for (int64_t i = 0; i < n_tasks; ++i) FGM_TRY(task(task_data, i, 1));
+    return FGM_OK;
+}
+
+static int do_nothing(const fgm_options *options, void *data) {
+    (void)options, (void)data;
+    return FGM_OK;
+}
+
+static int crew(void) {
+    fgm_options options = small_options();
+    options.run_tasks = run_in_order;
+    return fgm_with_crew(&options, INFINITY, do_nothing, NULL);
+}
+
 static int information_over_the_data_in_groups(void) {
     fgm_options options = small_options();
     options.integral = FGM_INTEGRAL_DATA;
@@ -335,6 +373,8 @@ int main(void) {
     RUN_OUT(information_of_student_scores);
     RUN_OUT(information_under_the_better_map);
     RUN_OUT(information_that_neighbours_look_at);
+    RUN_OUT(ranks_of_pairs);
+    RUN_OUT(crew);
     RUN_OUT(information_over_the_data_in_groups);
     RUN_OUT(information_by_delta);
     RUN_OUT(divergence_by_delta);
