@@ -601,9 +601,13 @@ int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, dou
 /* Whether what a model claims, its information, is far above the mean of its terms over the rows that it was fitted to. */
 bool fgm_is_denied(const fgm_moments *moments, double information, double integration_error);
 
-/* Then less than nothing is missing: adds half of the difference, or, where rows cannot be told from pairs of different rows, by fgm_rank_pairs, all
- * that is claimed. */
-void fgm_add_denied(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error);
+/* Whether a mixture of several components claims no more than chance can bring about where their number was chosen: not as much as Schwarz (1978)
+ * charges for its parameters, log(n) / 2 nats of all rows each. */
+bool fgm_may_be_chance(const fgm_mixture *mixture, double information, double n);
+
+/* Less than nothing is missing: adds, where rows cannot be told from pairs of different rows, by fgm_rank_pairs, all that is claimed, taken off, else
+ * half of what is denied. */
+void fgm_take_off(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error);
 
 /* Variance and bias of the quantity's estimate by the infinitesimal jackknife. */
 int fgm_find_delta(const fgm_prepared *prepared, const fgm_model *model, double n_effective, double *variance, double *bias);

@@ -174,10 +174,11 @@ int fgm_fit(const double *X, int64_t n, int32_t d, const double *sample_weight, 
 
 /* ---- the job ------------------------------------------------------------------------------------------------------------------------ */
 
-/* What no replicate knows of. What the mixture misses, or makes up, belongs to the value; and as it may still be as far off, to the error. */
+/* What no replicate knows of. What the mixture misses, or makes up, belongs to the value; and as it may still be as far off, to the error. Where all
+ * is made up, nothing is left to be corrected. */
 static void add_what_replicates_miss(fgm_result *result) {
     double error = result->standard_error, map = result->marginals_error, missed = result->shortfall, its_error = result->shortfall_error;
-    result->value += missed;
+    result->value = missed < 0.0 && missed == -result->plug_in ? 0.0 : result->value + missed;
     result->standard_error = sqrt(error * error + map * map + missed * missed + its_error * its_error);
 }
 
@@ -355,12 +356,22 @@ static int average_over_data(const class_fits *fits, const fgm_moments *moments,
     return FGM_OK;
 }
 
-/* What the mixture claims and its rows deny; that is dear, and seldom. */
-static int take_off_what_is_denied(const class_fits *fits, const fgm_moments *moments, fgm_result *result) {
+/* Whether a claim is so small that it may be chance's, and can be put to pairs: none is where the number of components was asked for. */
+static bool may_be_chance(const class_fits *fits, const fgm_result *result) {
+    const fgm_prepared *prepared = fits->prepared;
+    const fgm_mixture *mixture = &fits->model.mixtures[0];
+    const int32_t *d = prepared->layout.d;
+    bool is_pair = d[0] > 0 && d[1] > 0 && d[2] == 0 && prepared->classes.n == 1 && prepared->student.freedom == 0.0;
+    return is_pair && prepared->settings.options->n_components == 0 && result->shortfall == 0.0 &&
+           fgm_may_be_chance(mixture, fits->plug_in, fgm_effective_samples(prepared->samples));
+}
+
+/* What the mixture claims, and held-out rows do not bear out, where its own rows deny it or it is small; that is dear, and seldom. */
+static int take_off_what_is_made_up(const class_fits *fits, const fgm_moments *moments, fgm_result *result) {
     double told;
-    if (!fgm_is_denied(moments, fits->plug_in, fits->integration_error)) return FGM_OK;
+    if (!fgm_is_denied(moments, fits->plug_in, fits->integration_error) && !may_be_chance(fits, result)) return FGM_OK;
     FGM_TRY(fgm_rank_pairs(fits->prepared, &fits->model, &told));
-    fgm_add_denied(moments, fits->plug_in, fits->integration_error, told, &result->shortfall, &result->shortfall_error);
+    fgm_take_off(moments, fits->plug_in, fits->integration_error, told, &result->shortfall, &result->shortfall_error);
     return FGM_OK;
 }
 
@@ -423,7 +434,7 @@ static int evaluate_fits(class_fits *fits, fgm_result *result) {
     if (options->integral == FGM_INTEGRAL_MODEL) {
         double excess = fgm_find_excess(&moments, fits->plug_in, fits->integration_error);
         FGM_TRY(fgm_find_shortfall(prepared, &fits->model, excess, fits->seed, &result->shortfall, &result->shortfall_error));
-        if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) FGM_TRY(take_off_what_is_denied(fits, &moments, result));
+        if (prepared->layout.quantity == FGM_QUANTITY_INFORMATION && !is_table(prepared)) FGM_TRY(take_off_what_is_made_up(fits, &moments, result));
     }
     return correct(fits, &moments, result);
 }

@@ -14,8 +14,9 @@
  *
  * A mixture can also claim what is not there: hard edges in several dimensions take many components, which do not fall apart into those of x and
  * those of y. A fit of highest likelihood says of its own rows, on average, what it says of its samples, or a little more: rows on which the log
- * ratio is less by far are not samples of it, and the information lies between what it claims and what the rows bear out. Where rows that a fit has
- * not seen cannot be told from pairs of x and y of different rows, there is none.
+ * ratio is less by far are not samples of it, and the information lies between what it claims and what the rows bear out. And where the number of
+ * components was chosen, chance has chosen it now and then. So what the rows deny, and what is no more than chance can bring about, is put to rows
+ * that a fit has not seen: where they cannot be told from pairs of x and y of different rows, there is no information.
  */
 #include "core.h"
 #include "random.h"
@@ -31,6 +32,7 @@
 #define SAYS_MORE 1.0              /* standard deviations of the rows' mean */
 #define DENIED 4.0                 /* standard deviations of the rows' mean, which the likelihood ties to what the mixture claims */
 #define IS_TOLD 2.0                /* standard deviations of how often rows can be told from pairs of different rows */
+#define MAY_BE_TOLD 1.5            /* the same where rows do not deny: more is taken to be there than where they do */
 #define MOST_PAIRS (1 << 25)       /* of rows, for one N: with many rows, neighbours of some are looked for among all */
 #define FEW_PAIRS (1 << 19)        /* under one Gaussian, which took no time */
 #define LEAST_ASKED 512            /* rows whose neighbours are looked for: of fewer little can be said, unless there are no more */
@@ -365,10 +367,16 @@ bool fgm_is_denied(const fgm_moments *moments, double information, double integr
     return fgm_find_excess(moments, information, integration_error) < -DENIED;
 }
 
-void fgm_add_denied(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error) {
-    double deviation = deviation_of(moments, integration_error);
-    *shortfall += told > IS_TOLD ? 0.5 * (moments->mean - information) : -information;
-    *error = hypot(*error, deviation);
+bool fgm_may_be_chance(const fgm_mixture *mixture, double information, double n) {
+    double n_parameters = (double)mixture->n_components * (double)FGM_PACK_STRIDE(mixture->d) - 1.0;
+    return mixture->n_components > 1 && n * information < 0.5 * n_parameters * log(n);
+}
+
+void fgm_take_off(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error) {
+    bool is_denied = fgm_is_denied(moments, information, integration_error), is_told = told > (is_denied ? IS_TOLD : MAY_BE_TOLD);
+    if (is_told && !is_denied) return;
+    *shortfall += is_told ? 0.5 * (moments->mean - information) : -information;
+    *error = hypot(*error, deviation_of(moments, integration_error));
 }
 
 int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, double excess, uint64_t seed, double *shortfall, double *error) {

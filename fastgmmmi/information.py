@@ -168,7 +168,7 @@ def mutual_information(
         few samples. If at least 5% of the rows are copies of others: in two columns or more whose single values are not
         rounded so far that rows meet by chance, or because all rows were repeated. If the estimate grows with every
         component, so that y looks like a function of x. If nearest neighbours find information that the mixture misses,
-        or the rows do not bear out what it claims (`MIResult.shortfall`).
+        or its own rows bear out some of what it claims, but not all (`MIResult.shortfall`).
     ConvergenceWarning
         If a fit stopped at `max_iter` passes, or replicates could not be fitted.
 
@@ -558,7 +558,7 @@ def findings(found: dict[str, Any]) -> list[tuple[str, type[Warning]]]:
             "each takes one Gaussian whose covariance leans on that within all classes"
         )
         findings.append((message, UserWarning))
-    if found["shortfall"] < 0:
+    if -found["plug_in"] < found["shortfall"] < 0:  # a value of 0 speaks for itself
         message = (
             f"the mixture claims more than its own rows bear out; {-found['shortfall']:.2g} nats are taken off the "
             "value, and, since it describes the data badly, added to its standard error"

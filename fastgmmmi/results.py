@@ -79,9 +79,10 @@ class MIResult:
     shortfall : float
         Information that nearest neighbours find in the data but not in samples of the mixture, in `units`; below zero
         half of what the mixture claims beyond the mean log ratio of the rows that it was fitted to, or all that it
-        claims where held-out rows cannot be told from pairs of different rows. 0 where neither stands out of its noise,
-        or was looked for. It is part of `value`, and, since the mixture may be as far off still, of `standard_error`,
-        together with its own error.
+        claims, and `value` is 0, where held-out rows cannot be told from pairs of different rows: they are asked where
+        it claims far more than that mean, or several components were chosen and claim no more than chance may bring
+        about. 0 where neither stands out of its noise, or was looked for. It is part of `value`, and, since the
+        mixture may be as far off still, of `standard_error`, together with its own error.
     marginals_error : float
         How far the value depends on which map was taken of the columns, in `units`: its standard deviation over maps
         that held-out rows can hardly tell apart. 0 where one is sure, was asked for, or was chosen on a sample of the

@@ -379,10 +379,10 @@ typedef struct fgm_result {
     double corrected;           /* for tables, integrals over the data and FGM_ERROR_BY_DELTA */
     double degrees_of_freedom;  /* of Student's t, where columns are its scores; else NaN */
     double shortfall;           /* information that nearest neighbours find in the data and not in samples of the model; below 0, half of what the
-                                 * model claims beyond the mean log ratio of its rows, or all that it claims where held-out rows cannot be told from
-                                 * pairs of different rows;
-                                 * part of value, and, as the model may still be as far off, of
-                                 * standard_error. 0 where none was found, or looked for */
+                                 * model claims beyond the mean log ratio of its rows, or all that it claims, where that is much more than these say
+                                 * or no more than chance may bring about, and held-out rows cannot be told from pairs of different rows: then value
+                                 * is 0. Part of value, and, as the model may still be as far off, of standard_error. 0 where none was found, or
+                                 * looked for */
     double shortfall_error;     /* its standard deviation, likewise part of standard_error */
     double marginals_error;     /* scatter of the value over the maps of the columns that held-out rows can hardly tell apart, likewise part of
                                  * standard_error; 0 where one map is sure, was asked for, or was chosen on a sample of the rows */
@@ -482,7 +482,7 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
 /* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
  * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with the number of components that half as many
  * rows would choose, and with that of the full fit: a search is biased towards few components, while a fixed number is taken as if it were known.
- * Then shortfall is added to value, and the squares of shortfall, shortfall_error and marginals_error to that of standard_error.
+ * Then shortfall is added to value, which is 0 where shortfall is -plug_in, and the squares of shortfall, shortfall_error and marginals_error to that of standard_error.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */
 FGM_FUNCTION(int, fgm_finish, (const double *bootstrap, /* (n_bootstrap) */
              const double *centres,                     /* (n_bootstrap) */

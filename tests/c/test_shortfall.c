@@ -87,7 +87,8 @@ static void test_witness(void) {
     free(y);
 }
 
-/* Of the rows: four deviations, in which the integral's own error counts; what neighbours found before is kept. */
+/* Of the rows: four deviations, in which the integral's own error counts; what neighbours found before is kept. What they do not
+ * deny is there, or not. */
 static void test_excess(void) {
     fgm_moments moments = {.mean = 0.1, .deviation = 1.0, .variance = 1e-4};
     check(!fgm_is_denied(&moments, 0.139, 0.0), "3.9 deviations");
@@ -95,15 +96,29 @@ static void test_excess(void) {
     check(!fgm_is_denied(&moments, 0.141, 0.01), "2.9 deviations");
     check(fgm_is_denied(&moments, 0.141, 0.0), "4.1 deviations");
     double shortfall = 0.2, error = 0.03;
-    fgm_add_denied(&moments, 0.141, 0.0, 2.1, &shortfall, &error);
+    fgm_take_off(&moments, 0.141, 0.0, 2.1, &shortfall, &error);
     check(fabs(shortfall - 0.1795) < 1e-15 && fabs(error - hypot(0.03, 0.01)) < 1e-15, "half of .041 off .2: %g +- %g", shortfall, error);
     shortfall = 0.0, error = 0.0;
-    fgm_add_denied(&moments, 0.141, 0.0, 1.9, &shortfall, &error);
+    fgm_take_off(&moments, 0.141, 0.0, 1.9, &shortfall, &error);
     check(shortfall == -0.141 && fabs(error - 0.01) < 1e-15, "nothing can be told: %g +- %g", shortfall, error);
+    shortfall = 0.0, error = 0.0;
+    fgm_take_off(&moments, 0.1, 0.0, 1.6, &shortfall, &error);
+    check(shortfall == 0.0 && error == 0.0, "told, and not denied: %g +- %g", shortfall, error);
+    fgm_take_off(&moments, 0.1, 0.0, 1.4, &shortfall, &error);
+    check(shortfall == -0.1 && fabs(error - 0.01) < 1e-15, "not told, and not denied: %g +- %g", shortfall, error);
+}
+
+/* Eleven parameters in two dimensions: log(1000) / 2 nats each are 38 of a thousand rows. */
+static void test_chance(void) {
+    fgm_mixture two = {.n_components = 2, .d = 2}, one = {.n_components = 1, .d = 2};
+    check(fgm_may_be_chance(&two, 0.0379, 1000.0) && !fgm_may_be_chance(&two, 0.0381, 1000.0), "what eleven parameters are charged");
+    check(!fgm_may_be_chance(&two, 0.0379, 2000.0), "of twice as many rows");
+    check(!fgm_may_be_chance(&one, 0.0001, 1000.0), "one Gaussian was not chosen by chance");
 }
 
 int main(void) {
     test_excess();
+    test_chance();
     test_witness();
     test_all_is_missing(0.0);
     test_all_is_missing(0.6);
