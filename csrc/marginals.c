@@ -21,6 +21,8 @@
 #define MANY_ROWS_TO_SHARE 65536 /* from which on columns are taken one by one: sorting two at a time would take the memory twice */
 #define FEISTEL_ROUNDS 6
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
+#define LANES 8               /* of sums that are made side by side */
+#define BLOCK 256             /* rows of which products are summed at a time */
 #define SELECTION_PASSES 100
 #define PRIOR 1e-3            /* of the data's covariance, lent to each component as one row's worth */
 #define HIGHEST_FLOOR 1e6     /* variances of a column: nothing is left of the data by then */
@@ -405,20 +407,31 @@ static void set_floor(fgm_prepared *prepared, const fgm_options *options) {
     }
 }
 
+/* Sum of left (right - at), in lanes. */
+static double sum_of_products(const double *left, const double *right, double at, int64_t n) {
+    double sums[LANES] = {0.0}, sum = 0.0;
+    int64_t row = 0;
+    for (; row + LANES <= n; row += LANES) {
+        for (int lane = 0; lane < LANES; ++lane) sums[lane] += left[row + lane] * (right[row + lane] - at);
+    }
+    for (; row < n; ++row) sum += left[row] * (right[row] - at);
+    for (int lane = 0; lane < LANES; ++lane) sum += sums[lane];
+    return sum;
+}
+
 /* Weighted sums of products about a center, packed by rows; the total weight comes back. */
 static double add_products(fgm_samples samples, const double *center /* (d) */, double *products) {
-    double total = 0.0;
-    for (int i = 0; i < samples.d; ++i) {
-        for (int j = 0; j <= i; ++j) {
-            const double *left = samples.columns + i * samples.stride, *right = samples.columns + j * samples.stride;
-            double sum = 0.0;
-            total = 0.0;
-            for (int64_t row = 0; row < samples.n; ++row) {
-                sum += weight_of(samples.weights, row) * (left[row] - center[i]) * (right[row] - center[j]);
-                total += weight_of(samples.weights, row);
+    double left[BLOCK], total = 0.0;
+    for (int64_t first = 0; first < samples.n; first += BLOCK) {
+        fgm_samples rows = fgm_rows(samples, first, first + BLOCK);
+        for (int i = 0; i < rows.d; ++i) {
+            const double *column = rows.columns + i * rows.stride;
+            for (int64_t row = 0; row < rows.n; ++row) left[row] = weight_of(rows.weights, row) * (column[row] - center[i]);
+            for (int j = 0; j <= i; ++j) {
+                products[FGM_TRIANGLE(i) + j] += sum_of_products(left, rows.columns + j * rows.stride, center[j], rows.n);
             }
-            products[FGM_TRIANGLE(i) + j] += sum;
         }
+        for (int64_t row = 0; row < rows.n; ++row) total += weight_of(rows.weights, row);
     }
     return total;
 }

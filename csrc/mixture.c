@@ -43,18 +43,15 @@ void fgm_mixture_copy(fgm_mixture *to, const fgm_mixture *from) {
 }
 
 bool fgm_cholesky(double *packed, int d) {
-    for (int i = 0; i < d; ++i) {
-        double *row = packed + FGM_TRIANGLE(i);
-        for (int j = 0; j <= i; ++j) {
-            const double *other = packed + FGM_TRIANGLE(j);
-            double sum = row[j];
-            for (int m = 0; m < j; ++m) sum -= row[m] * other[m];
-            if (j < i) {
-                row[j] = sum / other[j];
-            } else {
-                if (!(sum > 0.0) || !isfinite(sum)) return false;
-                row[i] = sqrt(sum);
-            }
+    double column[FGM_MAX_DIMENSION]; /* of the factor; what is right of it has it taken off at once, as sums of their own that need not wait */
+    for (int m = 0; m < d; ++m) {
+        double *row = packed + FGM_TRIANGLE(m), square = row[m];
+        if (!(square > 0.0) || !isfinite(square)) return false;
+        row[m] = sqrt(square);
+        for (int i = m + 1; i < d; ++i) {
+            double *below = packed + FGM_TRIANGLE(i);
+            column[i] = below[m] /= row[m];
+            for (int j = m + 1; j <= i; ++j) below[j] -= column[i] * column[j];
         }
     }
     return true;

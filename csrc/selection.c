@@ -385,7 +385,7 @@ static int try_numbers(search *state, int most, double *scores /* (max_component
 static fgm_samples rows_to_split_by(fgm_samples samples, int n_components) {
     int64_t wanted = ROWS_OF_A_PARAMETER * n_components * FGM_PACK_STRIDE(samples.d);
     if (wanted < FEWEST_ROWS_TO_SPLIT_BY) wanted = FEWEST_ROWS_TO_SPLIT_BY;
-    return 2 * wanted < samples.n ? fgm_rows(samples, 0, wanted) : samples;
+    return 3 * wanted < 2 * samples.n ? fgm_rows(samples, 0, wanted) : samples;
 }
 
 /* A fixed number: one fit to all rows; "split" needs the fits before it, for which a part of many rows is enough. */

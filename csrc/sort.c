@@ -1,4 +1,5 @@
-/* Sorting numbers by their bits: least significant byte first, so that equal values keep their order. */
+/* Sorting numbers by their bits: least significant byte first, so that equal values keep their order. Where the upper bytes
+ * have told nearly all apart, the others need not be looked at. */
 #include "core.h"
 
 #include <stdlib.h>
@@ -24,35 +25,64 @@ static double value_of(uint64_t key) {
 
 static int byte_of(uint64_t key, int place) { return (int)(key >> 8 * place & 255); }
 
-/* Sorts keys, and rows with them where they are not NULL. Either ends in its own memory or in the spare one: *keys and *rows say where. */
-static void sort_keys(uint64_t **keys, uint64_t *spare_keys, uint32_t **rows, uint32_t *spare_rows, int64_t n,
-                      int64_t *counts /* (N_BYTES, BUCKETS) */) {
-    memset(counts, 0, sizeof *counts * N_BYTES * BUCKETS);
-    for (int64_t i = 0; i < n; ++i) {
-        for (int place = 0; place < N_BYTES; ++place) ++counts[place * BUCKETS + byte_of((*keys)[i], place)];
+/* Keys, and rows where they are not NULL; either is in its own memory or in the spare one. */
+typedef struct table {
+    uint64_t *keys, *spare_keys;
+    uint32_t *rows, *spare_rows;
+    int64_t n;
+    int64_t *counts; /* (N_BYTES, BUCKETS) */
+} table;
+
+static void sort_by_byte(table *all, int place, int64_t *next /* (BUCKETS): counts */) {
+    int64_t sum = 0;
+    if (next[byte_of(all->keys[0], place)] == all->n) return; /* the same in all */
+    for (int bucket = 0; bucket < BUCKETS; ++bucket) {
+        int64_t count = next[bucket];
+        next[bucket] = sum;
+        sum += count;
     }
-    for (int place = 0; place < N_BYTES; ++place) {
-        int64_t *next = counts + place * BUCKETS, sum = 0;
-        if (next[byte_of((*keys)[0], place)] == n) continue; /* the same in all */
-        for (int bucket = 0; bucket < BUCKETS; ++bucket) {
-            int64_t count = next[bucket];
-            next[bucket] = sum;
-            sum += count;
-        }
-        uint64_t *from_keys = *keys;
-        uint32_t *from_rows = rows ? *rows : NULL;
-        for (int64_t i = 0; i < n; ++i) {
-            int64_t to = next[byte_of(from_keys[i], place)]++;
-            spare_keys[to] = from_keys[i];
-            if (from_rows) spare_rows[to] = from_rows[i];
-        }
-        *keys = spare_keys;
-        spare_keys = from_keys;
-        if (rows) {
-            *rows = spare_rows;
-            spare_rows = from_rows;
-        }
+    uint64_t *from_keys = all->keys;
+    uint32_t *from_rows = all->rows;
+    for (int64_t i = 0; i < all->n; ++i) {
+        int64_t to = next[byte_of(from_keys[i], place)]++;
+        all->spare_keys[to] = from_keys[i];
+        if (from_rows) all->spare_rows[to] = from_rows[i];
     }
+    all->keys = all->spare_keys;
+    all->spare_keys = from_keys;
+    all->rows = all->spare_rows;
+    all->spare_rows = from_rows;
+}
+
+static void sort_by_bytes(table *all, int first) {
+    memset(all->counts, 0, sizeof *all->counts * N_BYTES * BUCKETS);
+    for (int64_t i = 0; i < all->n; ++i) {
+        for (int place = first; place < N_BYTES; ++place) ++all->counts[place * BUCKETS + byte_of(all->keys[i], place)];
+    }
+    for (int place = first; place < N_BYTES; ++place) sort_by_byte(all, place, all->counts + place * BUCKETS);
+}
+
+/* Moves each key to its place among those before it, if that is not far in all. */
+static bool insert(table *all) {
+    int64_t moves = all->n;
+    for (int64_t i = 1; i < all->n && moves > 0; ++i) {
+        uint64_t key = all->keys[i];
+        uint32_t row = all->rows ? all->rows[i] : 0;
+        int64_t to = i;
+        for (; to > 0 && all->keys[to - 1] > key && moves > 0; --to, --moves) {
+            all->keys[to] = all->keys[to - 1];
+            if (all->rows) all->rows[to] = all->rows[to - 1];
+        }
+        all->keys[to] = key;
+        if (all->rows) all->rows[to] = row;
+    }
+    return moves > 0;
+}
+
+/* The upper half of a key tells most apart. Equal keys keep their order, either way. */
+static void sort_table(table *all) {
+    sort_by_bytes(all, N_BYTES / 2);
+    if (!insert(all)) sort_by_bytes(all, 0);
 }
 
 int fgm_sort(double *values, int64_t n) {
@@ -60,10 +90,10 @@ int fgm_sort(double *values, int64_t n) {
     if (n < 2) return FGM_OK;
     uint64_t *memory = malloc(2 * size * sizeof *memory + N_BYTES * BUCKETS * sizeof(int64_t));
     if (!memory) return FGM_ERROR_MEMORY;
-    uint64_t *keys = memory;
-    for (int64_t i = 0; i < n; ++i) keys[i] = key_of(values[i]);
-    sort_keys(&keys, memory + size, NULL, NULL, n, (int64_t *)(memory + 2 * size));
-    for (int64_t i = 0; i < n; ++i) values[i] = value_of(keys[i]);
+    table all = {.keys = memory, .spare_keys = memory + size, .n = n, .counts = (int64_t *)(memory + 2 * size)};
+    for (int64_t i = 0; i < n; ++i) all.keys[i] = key_of(values[i]);
+    sort_table(&all);
+    for (int64_t i = 0; i < n; ++i) values[i] = value_of(all.keys[i]);
     free(memory);
     return FGM_OK;
 }
@@ -77,14 +107,13 @@ int fgm_rank(const double *values, int64_t n, uint32_t *ranks) {
         free(spare);
         return FGM_ERROR_MEMORY;
     }
-    uint64_t *keys = memory;
-    uint32_t *rows = ranks;
+    table all = {.keys = memory, .spare_keys = memory + size, .rows = ranks, .spare_rows = spare, .n = n, .counts = (int64_t *)(memory + 2 * size)};
     for (int64_t i = 0; i < n; ++i) {
-        keys[i] = key_of(values[i]);
-        rows[i] = (uint32_t)i;
+        all.keys[i] = key_of(values[i]);
+        all.rows[i] = (uint32_t)i;
     }
-    sort_keys(&keys, memory + size, &rows, spare, n, (int64_t *)(memory + 2 * size));
-    if (rows != ranks) memcpy(ranks, rows, size * sizeof *ranks);
+    sort_table(&all);
+    if (all.rows != ranks) memcpy(ranks, all.rows, size * sizeof *ranks);
     free(memory);
     free(spare);
     return FGM_OK;

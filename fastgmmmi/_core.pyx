@@ -447,6 +447,35 @@ cdef int fill_variable(fgm_variable *variable, int64_t *n, arrays) except -1:
     return 0
 
 
+def is_finite(const double[:, :] values):
+    """Tell whether there is neither NaN nor infinity."""
+    cdef double sum = 0.0
+    cdef Py_ssize_t i, j
+    with nogil:
+        for i in range(values.shape[0]):
+            for j in range(values.shape[1]):
+                sum += 0.0 * values[i, j]
+    return sum == 0.0
+
+
+def count_values(const double[:] column, int most):
+    """Count distinct values, up to one more than the most that are of interest, which is at most 63."""
+    cdef double found[64]
+    cdef int n_found = 0, place
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(column.shape[0]):
+            place = 0
+            while place < n_found and found[place] != column[i]:
+                place += 1
+            if place == n_found:
+                found[n_found] = column[i]
+                n_found += 1
+                if n_found > most:
+                    break
+    return n_found
+
+
 def copies(variables):
     """Give the groups of rows that are copies of others, and how many are: fgm_copies. Variables are arrays as in Data."""
     cdef int32_t n_variables = len(variables)

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Rng: TypeAlias = int | np.integer[Any] | np.random.SeedSequence | np.random.Generator | None
 
 ROLES = ("x", "y", "given")
-_BLOCK = 65536  # numbers looked at in one go, so that no temporary array grows with the data
 _FEW_VALUES = 20
 _VISITS = 5
 
@@ -219,7 +219,7 @@ def samples(
             rows = count(len(other.values), "row")
             raise ValueError(f"{other.argument} has {rows} but {given[0].argument} has {len(given[0].values)}")
     n_dropped = 0
-    if not all(is_finite(v.values) and (v.codes is None or (v.codes >= 0).all()) for v in given):
+    if not all(_core.is_finite(v.values) and (v.codes is None or (v.codes >= 0).all()) for v in given):
         for v in given:
             _reject(v, np.isinf(v.values), "infinite value", "")
             if missing == "raise":
@@ -273,16 +273,10 @@ def _groups_of_both(groups: object, x: Variable, y: Variable) -> Integers:
 
 def complete(variable: Variable) -> Floats:
     """Give the values of an argument that must not hold NaN, infinities or missing labels."""
-    if not is_finite(variable.values):
+    if not _core.is_finite(variable.values):
         _reject(variable, ~np.isfinite(variable.values), "NaN or infinite value", "")
     _reject_unlabelled(variable, "")
     return np.ascontiguousarray(variable.values)
-
-
-def is_finite(values: Floats) -> bool:
-    """Tell whether there is neither NaN nor infinity, a block at a time."""
-    rows = max(1, _BLOCK // max(1, values.shape[1]))
-    return all(bool(np.isfinite(values[i : i + rows]).all()) for i in range(0, len(values), rows))
 
 
 def is_constant(variable: Variable) -> bool:
@@ -510,12 +504,8 @@ def recoded(variable: Variable, labels: Sequence[object]) -> Variable:
 
 def _few_values(column: Floats) -> int:
     """Count distinct values; 0 where the column looks continuous: many values, or none of them often."""
-    seen: set[float] = set(column[:64].tolist())
-    for start in range(64, len(column), _BLOCK):
-        if len(seen) > _FEW_VALUES:
-            break
-        seen.update(np.unique(column[start : start + _BLOCK]).tolist())
-    return len(seen) if len(seen) <= min(_FEW_VALUES, len(column) // _VISITS) else 0
+    n_values = _core.count_values(column, _FEW_VALUES)
+    return n_values if n_values <= min(_FEW_VALUES, len(column) // _VISITS) else 0
 
 
 # ---- keywords --------------------------------------------------------------------------------------------------------
@@ -564,6 +554,14 @@ def positive_number(name: str, value: object) -> float:
 
 def core_options(**keywords: object) -> dict[str, int | float]:
     """Code keywords as the core's options; None leaves the core's default where that is measured."""
+    try:
+        return _coded_options(**keywords).copy()
+    except TypeError:  # something that cannot be remembered, which is refused here
+        return _coded_options.__wrapped__(**keywords)
+
+
+@lru_cache(typed=True)  # most calls are with the same keywords as the one before
+def _coded_options(**keywords: object) -> dict[str, int | float]:
     return {
         name: _CODES[name](name, value)
         for name, value in keywords.items()

@@ -331,9 +331,10 @@ static int compare_doubles(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
-/* Beside the C library's sort, on numbers of all sizes and signs, with ties; equal values keep their order. */
+/* Beside the C library's sort, on numbers of all sizes and signs, with ties, and on numbers whose upper halves are all the same; equal values keep
+ * their order. */
 static void test_sorting(void) {
-    static const int sizes[] = {0, 1, 2, 3, 100, 3000};
+    static const int sizes[] = {0, 1, 2, 3, 100, 3000, 2000};
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; ++s) {
         int n = sizes[s];
         double *values = numbers((size_t)n), *sorted = numbers((size_t)n), *expected = numbers((size_t)n);
@@ -342,6 +343,7 @@ static void test_sorting(void) {
         for (int i = 0; i < n; ++i) {
             double normal = fgm_random_normal(31, (uint64_t)i);
             values[i] = i % 5 == 0 ? (i % 10 == 0 ? 0.0 : -0.0) : i % 5 == 1 ? nearbyint(normal) : ldexp(normal, i % 5 == 2 ? 900 : -900 + i % 7);
+            if (n == 2000) values[i] = 1.0 + nearbyint(300.0 * normal) * 0x1p-50;
         }
         if (n == 100) values[3] = INFINITY, values[4] = -INFINITY, values[5] = 5e-324, values[6] = -5e-324;
         memcpy(sorted, values, (size_t)n * sizeof *values);
