@@ -38,7 +38,7 @@ static inline void fgm_add_compensated(double *pair, double value) {
 /* ---- sorting -------------------------------------------------------------------------------------------------------------- */
 
 /* Of numbers, none of them NaN. */
-int fgm_sort(double *values /* (n) */, int64_t n);
+void fgm_sort(double *values /* (n) */, double *spare /* (n) */, int64_t n);
 
 /* Places of values from the smallest up, equal ones in their order. */
 int fgm_rank(const double *values /* (n) */, int64_t n, uint32_t *ranks /* (n) */);
@@ -504,8 +504,8 @@ void fgm_within_covariance(fgm_samples samples, const int64_t *first /* (n_class
 /* Allocates the Gaussian of a class of few rows: the covariance within all classes counts as d + 2 rows. */
 int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double *within, const double *floor);
 
-/* Spacing of rounded values in a column that is sorted up: 0 where no value occurs twice. */
-int fgm_resolution(const double *sorted /* (n) */, int64_t n, double *work /* (n) */, double *resolution);
+/* Spacing of rounded values in a column that is sorted up, and lost: 0 where no value occurs twice. */
+double fgm_resolution(double *sorted /* (n) */, int64_t n, double *work /* (n) */);
 
 /* Normal scores of a column's rows under weights: ranks (n) lists its rows from the smallest value up, values (n) are the values. */
 void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights /* (n) or NULL */, double *scores /* (n) */);

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RESOLUTION_ROWS 65536
+#define RESOLUTION_ROWS 32768
 #define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
 #define VALUE_WORK 30.0          /* of standardising and sorting a value, in terms of densities */
 #define MANY_ROWS_TO_SHARE 65536 /* from which on columns are taken one by one: sorting two at a time would take the memory twice */
@@ -30,7 +30,7 @@
 
 /* ---- resolution ----------------------------------------------------------------------------------------------------------------- */
 
-int fgm_resolution(const double *sorted, int64_t n, double *gaps, double *resolution) {
+double fgm_resolution(double *sorted, int64_t n, double *gaps) {
     double largest = fmax(fabs(sorted[0]), fabs(sorted[n - 1])), rounding = 16.0 * DBL_EPSILON * largest;
     int64_t n_gaps = 0;
     for (int64_t first = 0, last; first < n; first = last) {
@@ -41,9 +41,8 @@ int fgm_resolution(const double *sorted, int64_t n, double *gaps, double *resolu
         double gap = fmin(below, above);
         for (int64_t i = first; i < last && isfinite(gap); ++i) gaps[n_gaps++] = gap;
     }
-    FGM_TRY(fgm_sort(gaps, n_gaps));
-    *resolution = n_gaps > 0 ? gaps[n_gaps / 2] : 0.0;
-    return FGM_OK;
+    fgm_sort(gaps, sorted, n_gaps);
+    return n_gaps > 0 ? gaps[n_gaps / 2] : 0.0;
 }
 
 static int find_resolution(const double *column /* (n) */, int64_t n, double *resolution) {
@@ -51,10 +50,10 @@ static int find_resolution(const double *column /* (n) */, int64_t n, double *re
     double *sorted = malloc(2 * (size_t)m * sizeof *sorted);
     if (!sorted) return FGM_ERROR_MEMORY;
     memcpy(sorted, column, (size_t)m * sizeof *sorted);
-    int status = fgm_sort(sorted, m);
-    if (status == FGM_OK) status = fgm_resolution(sorted, m, sorted + m, resolution);
+    fgm_sort(sorted, sorted + m, m);
+    *resolution = fgm_resolution(sorted, m, sorted + m);
     free(sorted);
-    return status;
+    return FGM_OK;
 }
 
 /* ---- normal scores --------------------------------------------------------------------------------------------------------------- */
