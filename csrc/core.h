@@ -601,8 +601,8 @@ int fgm_find_shortfall(const fgm_prepared *prepared, const fgm_model *model, dou
 /* Whether what a model claims, its information, is far above the mean of its terms over the rows that it was fitted to. */
 bool fgm_is_denied(const fgm_moments *moments, double information, double integration_error);
 
-/* Whether a mixture of several components claims no more than chance can bring about where their number was chosen: not as much as Schwarz (1978)
- * charges for its parameters, log(n) / 2 nats of all rows each. */
+/* Whether a mixture of several components claims no more than chance can bring about where their number was chosen: not as much as Akaike (1974)
+ * charges for its parameters, a nat of all rows each. */
 bool fgm_may_be_chance(const fgm_mixture *mixture, double information, double n);
 
 /* Less than nothing is missing: adds, where rows cannot be told from pairs of different rows, by fgm_rank_pairs, all that is claimed, taken off, else

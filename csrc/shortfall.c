@@ -369,7 +369,7 @@ bool fgm_is_denied(const fgm_moments *moments, double information, double integr
 
 bool fgm_may_be_chance(const fgm_mixture *mixture, double information, double n) {
     double n_parameters = (double)mixture->n_components * (double)FGM_PACK_STRIDE(mixture->d) - 1.0;
-    return mixture->n_components > 1 && n * information < 0.5 * n_parameters * log(n);
+    return mixture->n_components > 1 && n * information < n_parameters;
 }
 
 void fgm_take_off(const fgm_moments *moments, double information, double integration_error, double told, double *shortfall, double *error) {
