@@ -24,8 +24,8 @@ MOST_SLOPE = 1.2  # time per sample, relative to the smallest size
 EXPLANATION = (
     "Each row is a process of its own. Gaussian mixture D5 in two dimensions. In memory: K=4, 20 bootstraps, columns "
     "standardised, x and y contiguous; memory is the peak of the process less what it held when the input was made. In "
-    "a file: one .npy array of two columns, opened with `mmap_mode='r'`, K=2, no bootstrap; memory is the most that the "
-    "process held. Neither counts pages of files, which are those of the array and of programs (half a megabyte)."
+    "a file: one .npy array of two columns, opened with `mmap_mode='r'`, K=2, no bootstrap; memory is the most that "
+    "the process held. Neither counts pages of files, which are those of the array and of programs (half a megabyte)."
 )
 
 # What a process of its own runs: it prints seconds and bytes. The peak that getrusage tells begins at the parent's.
