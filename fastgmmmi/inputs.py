@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import numbers
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from functools import lru_cache
@@ -528,7 +528,7 @@ def discrete_sides(discrete: str | Collection[str] | None, given: bool) -> tuple
 def choice(name: str, value: object, allowed: Iterable[object]) -> Any:
     """Give value where it is one of those allowed."""
     allowed = list(allowed)
-    if value not in allowed:
+    if not isinstance(value, Hashable) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
 

@@ -444,6 +444,20 @@ def test_allowed_names_are_listed(xy):
         fg.mutual_information(*xy, units="bit")
 
 
+@pytest.mark.parametrize("value", [np.array(["auto"]), np.array(["auto", "none"]), ["auto"], {}])
+def test_what_can_be_no_name_is_refused_every_time(xy, value):
+    for _ in range(2):  # keywords that were coded before are remembered
+        with pytest.raises(ValueError, match=r"^marginals must be one of 'auto', .*, got "):
+            fg.mutual_information(*xy, marginals=value)
+
+
+def test_values_that_compare_equal_are_told_apart(xy):
+    assert len(fg.mutual_information(*xy, n_components=1, n_bootstrap=1, rng=0).bootstrap_distribution) == 1
+    for equal in (True, 1.0):
+        with pytest.raises(ValueError, match=r"^n_bootstrap must be a whole number of at least 0, got "):
+            fg.mutual_information(*xy, n_components=1, n_bootstrap=equal, rng=0)
+
+
 def test_unknown_keyword(xy):
     with pytest.raises(TypeError, match="n_bootstraps"):
         fg.mutual_information(*xy, n_bootstraps=3)
