@@ -240,8 +240,9 @@ fgm_pack
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_memory_of_a_process_of_its_own(tmp_path):
     n = 50_000
-    (time, *_), (_, _, relative, *_) = large.in_memory([n], tmp_path)
+    (time, *_), (_, _, relative, *_), (_, first, *_) = large.in_memory([n], tmp_path)
     assert time == f"n={n:,}: time"
     assert 0.5 < float(relative.split()[0]) < 20
+    assert 0 < float(first.removesuffix(" MB")) < 20
     rows = large.from_file(n, tmp_path)
     assert [row[-1] for row in rows] == ["", "met", "", "met"]
