@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 SIZES = [1_000, 10_000]
 CASES = ["Gaussian rho=0.6", "gamma-exponential a=1, logs", "D5"]
 SEEDS = 20
-GMM_MI_CELLS = [(CASES[0], 1_000), (CASES[0], 10_000), (CASES[1], 1_000), (CASES[2], 1_000)]  # in seconds each
+GMM_MI_CELLS = [(CASES[0], 1_000), (CASES[0], 10_000), (CASES[1], 1_000), (CASES[2], 1_000)]  # seconds each
 GMM_MI_SEEDS = 5
 LARGEST_SHIFT, LARGEST_CHANGE = 0.3, 20  # of the value, in default error bars; of the error bar, in per cent
 DEFAULT = "default"

@@ -209,7 +209,8 @@ class GaussianMixture:
         Raises
         ------
         ValueError
-            If data or keywords are not usable; the message says why and where.
+            If data or keywords are not usable, variances that no number can hold among them; the message says why and
+            where.
         DegenerateDataError
             If a column is constant, or a linear function of the others.
 
@@ -235,6 +236,11 @@ class GaussianMixture:
             found = _core.fit(X, data.sample_weight, options, seed, threads, None)
         except _core.CoreError as error:
             raise data.explain(error) from None
+        variances = np.einsum("kii->ik", found["covariances"])
+        beyond = ~((variances >= np.finfo(float).tiny) & (variances < np.inf)).all(axis=1)
+        if beyond.any():
+            name = data.variables[0].label(int(np.argmax(beyond)))
+            raise ValueError(f"{name} has values so large or small that their variance is no number; scale them first")
         if not found["converged"]:
             warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
         return self._with(Fitted.from_core(found))

@@ -30,6 +30,13 @@ def densities(parameters, X):
 # ---- a mixture that is given -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("scale", [1e155, 1e300, 1e-160, 1e-300])
+def test_variances_beyond_numbers_are_refused(scale):
+    X = np.random.default_rng(0).normal(size=(100, 2)) * [1, scale]
+    with pytest.raises(ValueError, match=r"^X column 1 has values so large or small that their variance is no number"):
+        fg.GaussianMixture(n_components=2, rng=0).fit(X)
+
+
 def test_parameters_are_kept(mixture, mixture_parameters):
     for found, given in zip((mixture.weights, mixture.means, mixture.covariances), mixture_parameters, strict=True):
         np.testing.assert_allclose(found, given, rtol=1e-15)
