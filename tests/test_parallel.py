@@ -348,7 +348,7 @@ def test_an_error_in_progress_ends_the_job(long_job, threads):
     began = time.monotonic()
     with pytest.raises(LookupError, match="of 10000"):
         fg.mutual_information(**long_job, threads=threads, progress=stop)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # of minutes
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -358,5 +358,5 @@ def test_an_interrupt_ends_the_job(long_job, threads):
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         fg.mutual_information(**long_job, threads=threads)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # of minutes
     timer.join()
