@@ -738,12 +738,6 @@ typedef struct sorted_rows {
     double *memory; /* columns (d, n), weights (n) */
 } sorted_rows;
 
-static int64_t count_rows(const fgm_training *training) {
-    int64_t n = 0;
-    for (int part = 0; part < training->n_parts; ++part) n += training->parts[part].n;
-    return n;
-}
-
 /* For each row first * K + second, the components of which it has the most. terms: (K, LOOK_ROWS). */
 static void find_leaders(fgm_fitter *fitter, const fgm_training *training, int n_components, double *terms, uint32_t *leaders /* (n) */) {
     for (int part = 0; part < training->n_parts; ++part) {
@@ -790,7 +784,7 @@ static void place_rows(const fgm_training *training, int64_t n, const uint32_t *
 /* As they are, without memory of their own, where sorting would not pay. */
 static int sort_rows(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, sorted_rows *sorted) {
     int k = mixture->n_components, d = mixture->d;
-    int64_t n = count_rows(training);
+    int64_t n = fgm_count_rows(training);
     *sorted = (sorted_rows){.training = *training};
     if (training->is_drawn || k < FGM_CROWD || n < SORTED_BLOCKS * fgm_block_size(k, d)) return FGM_OK;
     size_t n_leaders = (size_t)k * (size_t)k;

@@ -19,6 +19,7 @@
 #define STUDENT_COMPONENTS 20 /* Gaussians, below which they stand for Student's t too roughly */
 #define NOT_NORMAL 20.0       /* of chi-squared of two degrees of freedom: once in 22,000 normal columns */
 #define N_MAPS 3
+#define HOPELESS 1e-4 /* odds below which a map, fitted roughly, is not fitted well */
 #define UNLIKELY 0.02 /* odds below which a map is not reckoned with */
 #define MAP_ROWS 1000 /* on which the map of the columns is chosen, and half as many for each column */
 #define MAP_FOLDS 3   /* where these are but a sample */
@@ -670,6 +671,41 @@ static int find_spread(candidate *tried, int n_tried, int best, double *spread) 
     return FGM_OK;
 }
 
+/* Scores of the t distribution whose degrees of freedom are known roughly, from columns that are normal scores already. */
+static int find_rough_student_scores(const candidate *gaussianized, double *scores /* (n) */) {
+    fgm_prepared rough = gaussianized->prepared;
+    fgm_model model = {0};
+    fgm_samples from = rough.samples;
+    double across, *columns = fgm_allocate((size_t)from.n * (size_t)from.d);
+    if (!columns) return FGM_ERROR_MEMORY;
+    rough.samples.columns = columns;
+    rough.samples.stride = from.n;
+    int status = fgm_student_fit_roughly(from, &rough.student);
+    for (int j = 0; status == FGM_OK && j < from.d; ++j) {
+        status = fgm_student_scores(rough.student.freedom, from.n, from.columns + j * from.stride, columns + j * from.n);
+    }
+    if (status == FGM_OK) status = fgm_model_allocate(&model, rough.classes.n, rough.d, rough.classes.labels);
+    if (status == FGM_OK) {
+        fgm_model_set_probabilities(&model, rough.samples, rough.classes.first, gaussianized->options.equal_classes);
+        status = fgm_student_mixture(&rough.student, gaussianized->options.max_components, &model.mixtures[0]);
+    }
+    if (status == FGM_OK) status = fgm_cross_fit(&rough, &model, &across, scores);
+    fgm_model_release(&model);
+    fgm_student_release(&rough.student);
+    fgm_release(columns);
+    return status;
+}
+
+/* Whether held-out rows are described so much better by the best of the free maps that Student's t, fitted roughly, need not be fitted well. */
+static int is_hopeless(const candidate *gaussianized, const candidate *best, bool *hopeless) {
+    fgm_samples rows = best->prepared.samples;
+    double *scores = fgm_allocate((size_t)rows.n);
+    int status = scores ? find_rough_student_scores(gaussianized, scores) : FGM_ERROR_MEMORY;
+    *hopeless = status == FGM_OK && fgm_odds(rows, scores, best->scores) < HOPELESS;
+    fgm_release(scores);
+    return status;
+}
+
 static const int maps[N_MAPS] = {FGM_MARGINALS_STANDARDIZE, FGM_MARGINALS_GAUSSIANIZE, FGM_MARGINALS_STUDENTIZE};
 
 #define N_FREE_MAPS 2 /* the first ones, whose components are free */
@@ -714,7 +750,10 @@ static int try_maps(candidate *tried /* (N_MAPS) */, int *n_tried, int *best, co
     *n_tried = N_FREE_MAPS;
     if (!may_studentize(data, options) || is_gaussian(&tried[*best])) return FGM_OK;
     candidate *student = &tried[N_FREE_MAPS];
-    int status = fit_candidate(student, data, options, maps[N_FREE_MAPS], seed, fault);
+    bool hopeless;
+    int status = is_hopeless(&tried[1], &tried[*best], &hopeless);
+    if (status == FGM_OK && hopeless) return FGM_OK;
+    if (status == FGM_OK) status = fit_candidate(student, data, options, maps[N_FREE_MAPS], seed, fault);
     if (status == FGM_OK) status = find_scores(student);
     if (status == FGM_ERROR_NOT_POSITIVE_DEFINITE) return FGM_OK; /* there is no such distribution: the caller releases what there is of it */
     FGM_TRY(status);

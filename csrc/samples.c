@@ -62,6 +62,12 @@ fgm_training fgm_training_without(fgm_samples samples, int64_t first, int64_t la
     return training;
 }
 
+int64_t fgm_count_rows(const fgm_training *training) {
+    int64_t n = 0;
+    for (int part = 0; part < training->n_parts; ++part) n += training->parts[part].n;
+    return n;
+}
+
 fgm_training fgm_training_of_draws(fgm_samples samples, uint64_t key, bool is_for_one) {
     fgm_training training = {.parts = {samples}, .n_parts = 1, .is_drawn = true, .draw = key};
     if (is_for_one) return training;

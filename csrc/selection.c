@@ -8,7 +8,8 @@
  *
  * Where rows are many, the search for a starting point and the way from there go to a pilot: a fit to one fold only. From there it is a few passes,
  * under the pilot's curvature, to a fit to half of the folds, and from that under its own to fits to all rows but those of one fold of the other
- * half. So no fold is scored by a fit that has seen it, however it began.
+ * half. Where they are fewer, halves look for starting points themselves, and where folds gain less from one of them than from the other, these look
+ * again. So no fold is scored by a fit that has seen it, however it began.
  *
  * Which number another sample of the rows would have chosen can be told without a fit: the held-out log-densities of the rows count by other weights
  * (fgm_trials; Kishino, Miyata and Hasegawa 1990 compare phylogenies so).
@@ -26,6 +27,8 @@
 #define MAX_FOLDS 64
 #define ALWAYS_FOLLOWED 500 /* rows, up to which a fit to the end costs little */
 #define PILOT_ROWS 1000 /* of a fold, from which on it is enough for a pilot */
+#define HALF_ROWS 400   /* of a half, from which on it is enough to look for starting points in */
+#define HAS_MISSED 8.0  /* nats of all rows that folds gain less from one half than from the other */
 #define FEWEST_ROWS_TO_SPLIT_BY 4096
 #define ROWS_OF_A_PARAMETER 40
 #define LEAST -1e300 /* log-density, of which multiples are finite */
@@ -56,11 +59,13 @@ typedef struct search {
     int n_components;     /* being tried */
     int attempt;          /* starting point being tried, or FGM_BEST_START */
     fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
+    fgm_mixture before[MAX_FOLDS]; /* latest of one component fewer */
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
-    double trained[MAX_FOLDS]; /* objective of the latest fit */
+    double trained[MAX_FOLDS], trained_before[MAX_FOLDS]; /* objectives */
     bool is_on_the_way;        /* to a number that is fixed: these fits only say where to split */
     bool one_is_best;          /* so far: the data look like one Gaussian */
-    bool has_pilots;
+    bool has_pilots, has_halves;
+    int poorer;                /* half, of which folds look for starting points of their own; -1: neither */
     pilots now, next;          /* of the number being tried, and of the one after it, where tasks have got ahead */
     double first_scores[2];    /* of the pilots with one component */
     half halves[2];            /* that of fold 0 and that of fold 1 */
@@ -104,9 +109,18 @@ static int fit_pilot(search *state, int fold, fgm_fitter *fitter, fgm_monitor *m
 /* Folds 1 .. n/2 are the half of fold 1, the others that of fold 0. */
 static int half_of(const search *state, int fold) { return fold > 0 && fold <= state->n_folds / 2 ? 1 : 0; }
 
+/* The half that a fold's fit begins from: the other one. */
+static int from_half(const search *state, int fold) { return 1 - half_of(state, fold); }
+
 static fgm_training half_rows(const search *state, int half) {
     int64_t first = fgm_fold_start(state->samples, 1, state->n_folds), last = fgm_fold_start(state->samples, 1 + state->n_folds / 2, state->n_folds);
     return half == 1 ? fgm_training_of(fgm_rows(state->samples, first, last)) : fgm_training_without(state->samples, first, last);
+}
+
+static int64_t smaller_half(const search *state) {
+    fgm_training halves[2] = {half_rows(state, 0), half_rows(state, 1)};
+    int64_t n[2] = {fgm_count_rows(&halves[0]), fgm_count_rows(&halves[1])};
+    return n[0] < n[1] ? n[0] : n[1];
 }
 
 static void release_half(half *some) {
@@ -114,20 +128,27 @@ static void release_half(half *some) {
     fgm_curvature_release(&some->curvature);
 }
 
-/* Trains on one half, from the pilot of a fold in it on. */
+/* Trains on one half, from the pilot of a fold in it on, or where there are none from a starting point of its own. */
 static int fit_half(search *state, int index, fgm_fitter *fitter, fgm_monitor *monitor) {
-    half *fitted = &state->halves[index];
-    const fgm_mixture *pilot = &state->now.fits[index];
-    fgm_training piloted = fgm_training_of(fold_rows(state, index)), training = half_rows(state, index);
-    double worth = worth_of(state, state->n_components > 1, fitted->trained, training.total_weight);
-    fgm_curvature curvature = {0};
+    half *fitted = &state->halves[index], before = *fitted;
+    fgm_training training = half_rows(state, index);
+    double worth = worth_of(state, state->n_components > 1, before.trained, training.total_weight);
     fgm_fit_outcome outcome;
-    release_half(fitted);
-    FGM_TRY(fgm_mixture_allocate(&fitted->fit, state->n_components, state->samples.d));
-    fgm_mixture_copy(&fitted->fit, pilot);
-    if (state->now.converged[index]) FGM_TRY(fgm_find_curvature(fitter, &piloted, pilot, monitor, &curvature));
-    int status = fgm_fit_nearby(fitter, &training, state->settings, &curvature, worth, monitor, &fitted->fit, &outcome);
-    fgm_curvature_release(&curvature);
+    *fitted = (half){0};
+    int status = fgm_mixture_allocate(&fitted->fit, state->n_components, state->samples.d);
+    if (status == FGM_OK && state->has_pilots) {
+        const fgm_mixture *pilot = &state->now.fits[index];
+        fgm_training piloted = fgm_training_of(fold_rows(state, index));
+        fgm_curvature curvature = {0};
+        fgm_mixture_copy(&fitted->fit, pilot);
+        if (state->now.converged[index]) status = fgm_find_curvature(fitter, &piloted, pilot, monitor, &curvature);
+        if (status == FGM_OK) status = fgm_fit_nearby(fitter, &training, state->settings, &curvature, worth, monitor, &fitted->fit, &outcome);
+        fgm_curvature_release(&curvature);
+    } else if (status == FGM_OK) {
+        status = fgm_fit_from_start(fitter, &training, state->settings, fgm_stream(state->key, FGM_STREAM_FOLDS, (uint64_t)index), FGM_BEST_START,
+                                    state->n_components > 1 ? &before.fit : NULL, worth, monitor, &fitted->fit, &outcome);
+    }
+    release_half(&before);
     FGM_TRY(status);
     fitted->trained = outcome.objective;
     return outcome.converged ? fgm_find_curvature(fitter, &training, &fitted->fit, monitor, &fitted->curvature) : FGM_OK;
@@ -140,19 +161,27 @@ static bool pilots_lose(const search *state) {
     return state->one_is_best && state->n_components > 1 && !(gain > 0.0);
 }
 
-/* Trains on all but one fold and scores that one. */
+/* Trains on all but one fold and scores that one; a second time where the half that it began from was the poorer one. */
 static int fit_fold(search *state, int fold, fgm_fitter *fitter, fgm_monitor *monitor) {
+    bool is_second = state->poorer >= 0;
+    if (is_second && from_half(state, fold) != state->poorer) return FGM_OK;
+    if (!is_second) {
+        fgm_mixture_release(&state->before[fold]);
+        state->before[fold] = state->latest[fold];
+        state->latest[fold] = (fgm_mixture){0};
+        state->trained_before[fold] = state->trained[fold];
+    }
     int64_t first = fgm_fold_start(state->samples, fold, state->n_folds), last = fgm_fold_start(state->samples, fold + 1, state->n_folds);
     bool left_out = state->n_folds > 1;
     fgm_training training = left_out ? fgm_training_without(state->samples, first, last) : fgm_training_of(state->samples);
-    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->latest[fold] : NULL; /* for "split" */
+    fgm_mixture fitted, *previous = state->n_components > 1 ? &state->before[fold] : NULL; /* for "split" */
     fgm_fit_outcome outcome;
-    double worth = worth_of(state, previous != NULL, state->trained[fold], training.total_weight);
+    double worth = worth_of(state, previous != NULL, state->trained_before[fold], training.total_weight);
     FGM_TRY(fgm_mixture_allocate(&fitted, state->n_components, state->samples.d));
     int status;
     if (state->is_on_the_way) worth = NAN;
-    if (state->has_pilots && previous) {
-        const half *other = &state->halves[1 - half_of(state, fold)];
+    if (state->has_halves && previous && !is_second) {
+        const half *other = &state->halves[from_half(state, fold)];
         fgm_mixture_copy(&fitted, &other->fit);
         status = fgm_fit_nearby(fitter, &training, state->settings, &other->curvature, worth, monitor, &fitted, &outcome);
     } else {
@@ -298,8 +327,11 @@ static int record_trial(search *state) {
     fgm_mixture_release(&trials->fits[place]);
     FGM_TRY(fgm_mixture_allocate(&trials->fits[place], state->n_components, state->samples.d));
     fgm_mixture_copy(&trials->fits[place], start);
-    half *near = &state->halves[1 - half_of(state, (int)(start - state->latest))]; /* whose fits the folds are done with */
+    int from = from_half(state, (int)(start - state->latest));
+    half *near = &state->halves[from]; /* whose fits the folds are done with */
     fgm_curvature_release(&trials->curvatures[place]);
+    trials->curvatures[place] = (fgm_curvature){0};
+    if (from == state->poorer) return FGM_OK; /* it is not near */
     trials->curvatures[place] = near->curvature;
     near->curvature = (fgm_curvature){0};
     return FGM_OK;
@@ -328,6 +360,21 @@ static int take_pilots(search *state) {
     return FGM_OK;
 }
 
+/* What one component more has gained tells whether a half, of fewer rows than its folds learn from, has missed something: folds gain less from it
+ * than from the other. Then these look for starting points among their own rows. */
+static int make_up_for_poorer_half(search *state) {
+    double gains[2] = {0.0, 0.0}, counts[2] = {0.0, 0.0};
+    for (int fold = 0; fold < state->n_folds; ++fold) {
+        gains[from_half(state, fold)] += state->trained[fold] - state->trained_before[fold];
+        counts[from_half(state, fold)] += 1.0;
+    }
+    double rows = fgm_effective_samples(state->samples) * (1.0 - 1.0 / state->n_folds);
+    double more = rows * (gains[0] / counts[0] - gains[1] / counts[1]);
+    if (!(fabs(more) > HAS_MISSED)) return FGM_OK;
+    state->poorer = more > 0.0 ? 1 : 0;
+    return run(state, state->n_folds, fold_task);
+}
+
 /* One number of components, whose fits are left in best where their score beats the mark. gmm-mi's own starting points are far away: after a short
  * run their components still overlap, and which of them is best does not show. So each is fitted to the end in every fold, as there, and the one
  * with the best score counts. The score is NaN where pilots say that there is nothing to gain. Where it is certain that the next number will be
@@ -339,14 +386,16 @@ static int try_number(search *state, double mark, bool next_is_certain, double *
     *reached = NAN;
     if (state->has_pilots) FGM_TRY(take_pilots(state));
     if (state->has_pilots && pilots_lose(state)) return FGM_OK;
-    if (state->has_pilots) FGM_TRY(run(state, 2, half_task));
+    if (state->has_halves) FGM_TRY(run(state, 2, half_task));
     if (state->has_pilots && next_is_certain && !state->one_is_best) {
         expect_pilots(state, state->n_components + 1);
         n_tasks += 2;
     }
     for (int attempt = 0; attempt < (is_far ? options->n_inits : 1); ++attempt) {
         state->attempt = is_far ? attempt : FGM_BEST_START;
+        state->poorer = -1;
         FGM_TRY(run(state, n_tasks, fold_task));
+        if (state->has_halves && !state->has_pilots && state->n_components > 1) FGM_TRY(make_up_for_poorer_half(state));
         double now = score(state);
         if (attempt > 0 && !(now > *reached)) continue;
         *reached = now;
@@ -458,6 +507,7 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
     state->settings = settings;
     state->key = key;
     state->monitor = parallel ? NULL : monitor;
+    state->poorer = -1;
     state->n_folds = options->criterion == FGM_CRITERION_CV ? options->n_folds : 1;
     if (state->n_folds > 1 && samples.n - largest_fold(state) < samples.d + 2) state->n_folds = 1; /* nearly all rows are of one group */
     int chosen = 1, status = FGM_OK;
@@ -468,12 +518,14 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
         bool scored = state->n_folds > 1 || options->criterion != FGM_CRITERION_CV;
         state->has_pilots =
             state->n_folds > 1 && options->init < FGM_INIT_RANDOM && fold_rows(state, 0).n >= PILOT_ROWS && fold_rows(state, 1).n >= PILOT_ROWS;
+        state->has_halves = state->has_pilots || (state->n_folds > 1 && options->init < FGM_INIT_RANDOM && smaller_half(state) >= HALF_ROWS);
         if (selection->trials && scored) status = prepare_trials(state, selection->trials);
         if (status == FGM_OK) status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
     }
     if (status == FGM_OK) status = fit_all(state, monitor, selection);
     for (int fold = 0; fold < MAX_FOLDS; ++fold) {
         fgm_mixture_release(&state->latest[fold]);
+        fgm_mixture_release(&state->before[fold]);
         fgm_mixture_release(&state->best[fold]);
     }
     release_pilots(&state->now);

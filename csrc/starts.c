@@ -36,14 +36,8 @@ typedef struct sketch {
     double *distances;        /* (m) */
 } sketch;
 
-static int64_t training_rows(const fgm_training *training) {
-    int64_t n = 0;
-    for (int part = 0; part < training->n_parts; ++part) n += training->parts[part].n;
-    return n;
-}
-
 static int take_sketch(sketch *rows, const fgm_training *training, int k) {
-    int64_t n = training_rows(training);
+    int64_t n = fgm_count_rows(training);
     int d = training->parts[0].d, most = k == 1 ? START_ROWS_OF_ONE : START_ROWS, m = n < most ? (int)n : most;
     rows->m = m;
     rows->d = d;
@@ -344,7 +338,7 @@ int fgm_start(const fgm_training *training, const fgm_fit_settings *settings, ui
 
 /* At most SHORT_ROWS of the training rows. */
 static fgm_training shorten(const fgm_training *training) {
-    int64_t n = training_rows(training);
+    int64_t n = fgm_count_rows(training);
     if (n <= SHORT_ROWS) return *training;
     fgm_training shorter = *training;
     shorter.total_weight = 0.0;

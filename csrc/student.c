@@ -25,6 +25,7 @@
 #define MOST 200.0          /* nothing tells more from a Gaussian */
 #define FIRST 4.0           /* where the search begins */
 #define STRIDE 0.25         /* its first step, in log nu */
+#define ROUGH_STRIDE 0.7   /* of a rough search */
 #define OFFSET 0.02         /* h above */
 #define ROOT_TOL 1e-7
 #define NEARBY_STEPS 3      /* from a fit nearby: the third moves nu by some 1e-5 of itself */
@@ -34,7 +35,7 @@
 #define TABLE_RATE 32       /* entries for each unit of a normal score */
 #define TABLE_END 9         /* beyond is a probability of 1e-19 */
 #define TABLE_SIZE (TABLE_END * TABLE_RATE + 2)
-#define APPROACH 4          /* how far beyond the table it begins */
+#define APPROACH 4          /* units of the score beyond the table, where it begins */
 #define LEAST_FREEDOM 0.4   /* for which that can be represented */
 #define TAIL 1e-5           /* probability of scales beyond the last component */
 #define SPACING 1.2         /* of log u, in its standard deviations given q: the density is off by less than 1e-3 */
@@ -76,8 +77,9 @@ static double log_normal(double g) { return -0.5 * g * g - 0.9189385332046727417
 static double log_student(double freedom, double peak, double z) { return peak - 0.5 * (freedom + 1.0) * log1p(z * z / freedom); }
 
 static double score_slope(double freedom, double peak, double g, double value) {
-    double z = sinh(value);
-    return exp(log_normal(g) - log_student(freedom, peak, z)) / sqrt(1.0 + z * z);
+    double grown = exp(value), shrunk = 1.0 / grown, z = 0.5 * (grown - shrunk);
+    double log_density = peak - 0.5 * (freedom + 1.0) * log(1.0 + z * z / freedom);
+    return exp(log_normal(g) - log_density) / (0.5 * (grown + shrunk));
 }
 
 /* Far out, by bisection, from what the tails begin with: phi(g) / g = t(z) (nu + z^2) / (nu z). */
@@ -95,21 +97,31 @@ static double find_far_value(double freedom, double peak, double g) {
     return low;
 }
 
+/* Runge and Kutta's step from g to g - step; first is the slope at g. */
+static double step_inwards(double freedom, double peak, double g, double step, double value, double first) {
+    double second = score_slope(freedom, peak, g - 0.5 * step, value - 0.5 * step * first);
+    double third = score_slope(freedom, peak, g - 0.5 * step, value - 0.5 * step * second);
+    double fourth = score_slope(freedom, peak, g - step, value - step * third);
+    return value - step / 6.0 * (first + 2.0 * second + 2.0 * third + fourth);
+}
+
 static void fill_table(double freedom, double largest_score, score_table *table) {
-    double peak = log_peak(freedom, 1), step = 1.0 / TABLE_RATE;
+    static const int steps[] = {8, 4, 2, 1}; /* towards the table, of its own: a unit of the score with each */
+    double peak = log_peak(freedom, 1), entry = 1.0 / TABLE_RATE;
     table->size = (int)(fmin(largest_score, TABLE_END) * TABLE_RATE) + 2;
-    int last = table->size - 1 + APPROACH * TABLE_RATE;
-    double value = find_far_value(freedom, peak, last * step);
-    for (int i = last; i >= 0; --i) {
-        double g = i * step, first = score_slope(freedom, peak, g, value);
-        if (i < table->size) {
-            table->value[i] = value;
-            table->slope[i] = first;
+    int place = table->size - 1 + APPROACH * TABLE_RATE;
+    double value = find_far_value(freedom, peak, place * entry);
+    for (int unit = 0; unit < APPROACH; ++unit) {
+        for (int i = 0; i < TABLE_RATE / steps[unit]; ++i, place -= steps[unit]) {
+            double g = place * entry;
+            value = step_inwards(freedom, peak, g, steps[unit] * entry, value, score_slope(freedom, peak, g, value));
         }
-        double second = score_slope(freedom, peak, g - 0.5 * step, value - 0.5 * step * first);
-        double third = score_slope(freedom, peak, g - 0.5 * step, value - 0.5 * step * second);
-        double fourth = score_slope(freedom, peak, g - step, value - step * third);
-        value -= step / 6.0 * (first + 2.0 * second + 2.0 * third + fourth);
+    }
+    for (; place >= 0; --place) {
+        double g = place * entry;
+        table->value[place] = value;
+        table->slope[place] = score_slope(freedom, peak, g, value);
+        value = step_inwards(freedom, peak, g, entry, value, table->slope[place]);
     }
     table->value[0] = 0.0;
 }
@@ -368,10 +380,36 @@ static int find_freedom(fit *state, double start, double *best) {
     }
 }
 
+/* log nu of about the largest likelihood: steps by ROUGH_STRIDE upwards or downwards until it falls, or to an end of the range, and a parabola. */
+static int find_freedom_roughly(fit *state, double *best) {
+    double lowest = log(FEWEST), highest = log(MOST), at = log(FIRST), here, ahead, behind, stride = ROUGH_STRIDE;
+    FGM_TRY(likelihood_at(state, exp(at), SEARCH_TOL, &here));
+    FGM_TRY(likelihood_at(state, exp(at - stride), SEARCH_TOL, &behind));
+    FGM_TRY(likelihood_at(state, exp(at + stride), SEARCH_TOL, &ahead));
+    if (behind > here) { /* downwards */
+        double other = behind;
+        behind = ahead;
+        ahead = other;
+        stride = -stride;
+    }
+    while (ahead > here && at + 2.0 * stride > lowest && at + 2.0 * stride < highest) {
+        at += stride;
+        behind = here;
+        here = ahead;
+        FGM_TRY(likelihood_at(state, exp(at + stride), SEARCH_TOL, &ahead));
+    }
+    *best = ahead > here ? at + stride : at + 0.5 * stride * (ahead - behind) / (2.0 * here - ahead - behind);
+    return FGM_OK;
+}
+
+/* A fit of the identity as dispersion. */
 static int allocate(fgm_student *student, int d) {
     FGM_TRY(fgm_mixture_allocate(&student->dispersion, 1, d));
     memset(student->dispersion.means, 0, (size_t)d * sizeof(double));
     student->dispersion.weights[0] = 1.0;
+    for (int i = 0; i < d; ++i) {
+        for (int j = 0; j <= i; ++j) student->dispersion.factors[FGM_TRIANGLE(i) + j] = i == j;
+    }
     return FGM_OK;
 }
 
@@ -379,9 +417,6 @@ int fgm_student_fit(fgm_samples scores, const fgm_student *start, fgm_student *s
     fit state;
     double best;
     FGM_TRY(allocate(student, scores.d));
-    for (int i = 0; i < scores.d; ++i) {
-        for (int j = 0; j <= i; ++j) student->dispersion.factors[FGM_TRIANGLE(i) + j] = i == j;
-    }
     if (start) fgm_mixture_copy(&student->dispersion, &start->dispersion);
     bool arrived = false;
     int status = begin(&state, scores, student);
@@ -389,6 +424,18 @@ int fgm_student_fit(fgm_samples scores, const fgm_student *start, fgm_student *s
     if (status == FGM_OK && !arrived) status = find_freedom(&state, log(start ? start->freedom : FIRST), &best);
     if (status == FGM_OK && !start) status = find_slope(&state, best, &student->slope);
     if (status == FGM_OK) status = likelihood_at(&state, exp(best), DISPERSION_TOL, &student->log_likelihood);
+    end(&state);
+    if (status != FGM_OK) fgm_student_release(student);
+    return status;
+}
+
+int fgm_student_fit_roughly(fgm_samples scores, fgm_student *student) {
+    fit state;
+    double best;
+    FGM_TRY(allocate(student, scores.d));
+    int status = begin(&state, scores, student);
+    if (status == FGM_OK) status = find_freedom_roughly(&state, &best);
+    if (status == FGM_OK) status = likelihood_at(&state, exp(best), SEARCH_TOL, &student->log_likelihood);
     end(&state);
     if (status != FGM_OK) fgm_student_release(student);
     return status;

@@ -588,6 +588,45 @@ static void test_dispersion_of_nan(void) {
     free(columns);
 }
 
+#define STUDENT_ROWS 500
+
+/* Normal scores of t-distributed pairs, whose squared scales are means of so many squares of normal numbers. */
+static double *draw_student_scores(int freedom) {
+    double *values = numbers(2 * STUDENT_ROWS), *scores = numbers(2 * STUDENT_ROWS);
+    for (int i = 0; i < STUDENT_ROWS; ++i) {
+        double square = 0.0, first = fgm_random_normal(1, (uint64_t)i), second = fgm_random_normal(2, (uint64_t)i);
+        for (int j = 0; j < freedom; ++j) square += pow(fgm_random_normal(3 + (uint64_t)j, (uint64_t)i), 2.0) / freedom;
+        values[i] = first / sqrt(square);
+        values[STUDENT_ROWS + i] = (0.6 * first + 0.8 * second) / sqrt(square);
+    }
+    for (int i = 0; i < 2 * STUDENT_ROWS; ++i) {
+        const double *column = values + i / STUDENT_ROWS * STUDENT_ROWS;
+        double rank = 0.5;
+        for (int j = 0; j < STUDENT_ROWS; ++j) rank += column[j] < values[i];
+        scores[i] = fgm_normal_quantile(rank / STUDENT_ROWS);
+    }
+    free(values);
+    return scores;
+}
+
+/* Roughly: to a thousandth of a nat, whether the tails are those of one degree of freedom or hardly heavier than a Gaussian's. */
+static void test_rough_student(void) {
+    static const int freedoms[] = {1, 3, 10, 100};
+    for (int i = 0; i < 4; ++i) {
+        double *scores = draw_student_scores(freedoms[i]);
+        fgm_samples rows = {STUDENT_ROWS, STUDENT_ROWS, 2, scores, NULL, NULL};
+        fgm_student rough = {0}, whole = {0};
+        check_status(fgm_student_fit_roughly(rows, &rough), FGM_OK, "rough fit of t");
+        check_status(fgm_student_fit(rows, NULL, &whole), FGM_OK, "fit of t");
+        double less = whole.log_likelihood - rough.log_likelihood;
+        check(less > -1e-9 && less < 1e-3, "%d degrees of freedom: %g instead of %g, %g nats a row less", freedoms[i], rough.freedom, whole.freedom,
+              less);
+        fgm_student_release(&rough);
+        fgm_student_release(&whole);
+        free(scores);
+    }
+}
+
 static void test_runner(void) {
     double *X = draw_d5(N, 3);
     int runs = 0;
@@ -637,6 +676,7 @@ int main(void) {
     test_starting_points();
     test_cancelling();
     test_dispersion_of_nan();
+    test_rough_student();
     test_runner();
     test_outputs_may_be_left_out();
     return summary();
