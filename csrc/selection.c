@@ -518,7 +518,8 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
         bool scored = state->n_folds > 1 || options->criterion != FGM_CRITERION_CV;
         state->has_pilots =
             state->n_folds > 1 && options->init < FGM_INIT_RANDOM && fold_rows(state, 0).n >= PILOT_ROWS && fold_rows(state, 1).n >= PILOT_ROWS;
-        state->has_halves = state->has_pilots || (state->n_folds > 1 && options->init < FGM_INIT_RANDOM && smaller_half(state) >= HALF_ROWS);
+        state->has_halves = /* of two folds each is all that the other is learned from */
+            state->has_pilots || (state->n_folds > 2 && options->init < FGM_INIT_RANDOM && smaller_half(state) >= HALF_ROWS);
         if (selection->trials && scored) status = prepare_trials(state, selection->trials);
         if (status == FGM_OK) status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
     }
