@@ -101,6 +101,12 @@ def moves(groups: dict, name: str, n: int, setting: str, value: Value) -> tuple[
     return np.array(shifts, float), np.array(changes, float)
 
 
+def failures(groups: dict, name: str, n: int, setting: str, value: Value) -> str:
+    """How many data sets gave no estimate, where any did not."""
+    count = sum("failed" in record for record in groups.get((name, n, setting, value), []))
+    return f" ({count} failed)" if count else ""
+
+
 def row(setting: str, value: Value, groups: dict, theirs: dict, cells: list[tuple[str, int]]) -> list[list[str]]:
     """A row for each cell that has been run with this setting."""
     rows = []
@@ -116,6 +122,7 @@ def row(setting: str, value: Value, groups: dict, theirs: dict, cells: list[tupl
                 report.with_error(each, digits)
                 for each, digits in zip(moves(theirs, name, n, setting, value), (2, 1), strict=True)
             ]
+            numbers[3] += failures(theirs, name, n, setting, value)
             verdict = report.verdict([bound for bound, is_met in met.items() if not is_met])
             rows.append([setting, f"{value}", name, f"{n:,}", str(shifts.size), *numbers, verdict])
     return rows
