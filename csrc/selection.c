@@ -27,8 +27,9 @@
 #define MAX_FOLDS 64
 #define ALWAYS_FOLLOWED 500 /* rows, up to which a fit to the end costs little */
 #define PILOT_ROWS 1000 /* of a fold, from which on it is enough for a pilot */
-#define HALF_ROWS 400   /* of a half, from which on it is enough to look for starting points in */
-#define HAS_MISSED 8.0  /* nats of all rows that folds gain less from one half than from the other */
+#define HALF_ROWS 400 /* of a half, from which on it is enough to look for starting points in, of at most so many columns: in more, halves differ */
+#define HALF_COLUMNS 2
+#define HAS_MISSED 8.0 /* nats of all rows that folds gain less from one half than from the other */
 #define FEWEST_ROWS_TO_SPLIT_BY 4096
 #define ROWS_OF_A_PARAMETER 40
 #define LEAST -1e300 /* log-density, of which multiples are finite */
@@ -39,7 +40,7 @@ typedef struct pilots {
     int n_components; /* 0: none yet */
     fgm_mixture fits[2];
     bool converged[2];
-    double scores[2];  /* of all other rows */
+    double scores[2]; /* of all other rows */
     double trained[2]; /* objectives */
 } pilots;
 
@@ -55,22 +56,22 @@ typedef struct search {
     const fgm_fit_settings *settings;
     uint64_t key;
     fgm_monitor *monitor; /* NULL where folds are fitted in parallel: each task has its own */
-    int n_folds;          /* 1 for AIC and BIC: nothing is left out */
-    int n_components;     /* being tried */
-    int attempt;          /* starting point being tried, or FGM_BEST_START */
+    int n_folds; /* 1 for AIC and BIC: nothing is left out */
+    int n_components; /* being tried */
+    int attempt; /* starting point being tried, or FGM_BEST_START */
     fgm_mixture latest[MAX_FOLDS], best[MAX_FOLDS];
     fgm_mixture before[MAX_FOLDS]; /* latest of one component fewer */
     double held_out[MAX_FOLDS], held_out_weight[MAX_FOLDS];
     double trained[MAX_FOLDS], trained_before[MAX_FOLDS]; /* objectives */
-    bool is_on_the_way;        /* to a number that is fixed: these fits only say where to split */
-    bool one_is_best;          /* so far: the data look like one Gaussian */
+    bool is_on_the_way; /* to a number that is fixed: these fits only say where to split */
+    bool one_is_best; /* so far: the data look like one Gaussian */
     bool has_pilots, has_halves;
-    int poorer;                /* half, of which folds look for starting points of their own; -1: neither */
-    pilots now, next;          /* of the number being tried, and of the one after it, where tasks have got ahead */
-    double first_scores[2];    /* of the pilots with one component */
-    half halves[2];            /* that of fold 0 and that of fold 1 */
-    fgm_trials *trials;        /* or NULL */
-    double *log_density;       /* (n): of each row, where there are trials */
+    int poorer; /* half, of which folds look for starting points of their own; -1: neither */
+    pilots now, next; /* of the number being tried, and of the one after it, where tasks have got ahead */
+    double first_scores[2]; /* of the pilots with one component */
+    half halves[2]; /* that of fold 0 and that of fold 1 */
+    fgm_trials *trials; /* or NULL */
+    double *log_density; /* (n): of each row, where there are trials */
 } search;
 
 static fgm_samples fold_rows(const search *state, int fold) {
@@ -232,8 +233,8 @@ static int fold_task(void *task_data, int64_t index, int is_caller) {
     return fit_task(state, fit_fold, index, state->n_components, is_caller);
 }
 
-#define PASSES 40          /* of a fit of several components from its start, about */
-#define PASS_WORK 500.0    /* besides its rows, in terms of densities */
+#define PASSES 40 /* of a fit of several components from its start, about */
+#define PASS_WORK 500.0 /* besides its rows, in terms of densities */
 
 static int run(search *state, int n_tasks, fgm_task task) {
     int k = state->n_components, passes = k > 1 ? PASSES : 1;
@@ -518,8 +519,9 @@ int fgm_select(fgm_samples samples, const fgm_fit_settings *settings, uint64_t k
         bool scored = state->n_folds > 1 || options->criterion != FGM_CRITERION_CV;
         state->has_pilots =
             state->n_folds > 1 && options->init < FGM_INIT_RANDOM && fold_rows(state, 0).n >= PILOT_ROWS && fold_rows(state, 1).n >= PILOT_ROWS;
+        bool halves_suffice = samples.d <= HALF_COLUMNS && smaller_half(state) >= HALF_ROWS;
         state->has_halves = /* of two folds each is all that the other is learned from */
-            state->has_pilots || (state->n_folds > 2 && options->init < FGM_INIT_RANDOM && smaller_half(state) >= HALF_ROWS);
+            state->has_pilots || (state->n_folds > 2 && options->init < FGM_INIT_RANDOM && halves_suffice);
         if (selection->trials && scored) status = prepare_trials(state, selection->trials);
         if (status == FGM_OK) status = try_numbers(state, scored ? most_components(state) : 1, selection->scores, &chosen);
     }
