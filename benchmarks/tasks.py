@@ -202,6 +202,26 @@ def bmi_tasks() -> list[Task]:
     ]
 
 
+def square_on_its_corner() -> Task:
+    """Uniform u and v in (-1, 1), x = u + v and y = u - v: x and y have 1/2 + log 2 nats each, both together log 8."""
+
+    def sample(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        u, v = rng.uniform(-1, 1, (2, n, 1))
+        return u + v, u - v
+
+    return Task("square on its corner", float(1 - np.log(2)), sample)
+
+
+def triangle() -> Task:
+    """The smaller and the larger of two uniform numbers have 1/2 - log 2 nats each, both -log 2."""
+
+    def sample(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
+        x, y = np.sort(rng.random((2, n, 1)), axis=0)
+        return x, y
+
+    return Task("triangle", float(1 - np.log(2)), sample)
+
+
 def further_tasks() -> list[Task]:
     """More of these kinds: nothing was chosen by them."""
     wiggles = (wiggle_x, wiggle_y)
@@ -223,6 +243,8 @@ def further_tasks() -> list[Task]:
         two_pairs("wiggly", 4, wiggles),
         noisy(0.3),
         noisy(2),
+        square_on_its_corner(),
+        triangle(),
     ]
 
 

@@ -29,7 +29,7 @@ def load(name):
 cases, class_cases = load("cases"), load("class_cases")
 programs, report, peers = load("programs"), load("report"), load("peers")  # which the next ones import
 runs, instructions, speed = load("runs"), load("instructions"), load("speed")
-hotspots, large = load("hotspots"), load("large")
+hotspots, large, tasks = load("hotspots"), load("large"), load("tasks")
 MIXTURES = {"D1": cases.D1, "D3p": cases.D3P, "D5": cases.D5, "ring of 8": cases.RING}
 
 
@@ -37,6 +37,23 @@ def test_no_benchmark_stands_in_for_a_package_that_another_one_needs():
     # A script's folder comes first where Python looks for modules: coverage.py there was what Numba took for coverage.
     code = "import sys; sys.path.insert(0, sys.argv[1]); import matplotlib.figure, numba, numpy, scipy.stats, tqdm"
     subprocess.run([sys.executable, "-c", code, str(BENCHMARKS)], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "area", "ends", "density"),
+    [
+        ("square on its corner", 8, (-2, 2), lambda x: (2 - abs(x)) / 4),
+        ("triangle", 0.5, (0, 1), lambda x: 2 * (1 - x)),
+    ],
+)
+def test_hard_edges(name, area, ends, density):
+    # Uniform over the area, and y is distributed as x or as 1 - x.
+    task = tasks.named(name)
+    entropy = integrate.quad(lambda x: -density(x) * np.log(density(x)), *ends, points=[sum(ends) / 2])[0]
+    assert task.truth == pytest.approx(2 * entropy - np.log(area), abs=1e-7)
+    x, _ = task.sample(np.random.default_rng(0), 2000)
+    share = np.vectorize(lambda end: integrate.quad(density, ends[0], end)[0])
+    assert stats.kstest(x[:, 0], share).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("a", [0.3, 0.5, 2])
