@@ -398,7 +398,8 @@ static int find_freedom_roughly(fit *state, double *best) {
         here = ahead;
         FGM_TRY(likelihood_at(state, exp(at + stride), SEARCH_TOL, &ahead));
     }
-    *best = ahead > here ? at + stride : at + 0.5 * stride * (ahead - behind) / (2.0 * here - ahead - behind);
+    double bend = 2.0 * here - ahead - behind; /* 0: flat */
+    *best = ahead > here ? at + stride : bend > 0.0 ? at + 0.5 * stride * (ahead - behind) / bend : at;
     return FGM_OK;
 }
 

@@ -486,7 +486,7 @@ def test_a_reader_that_leaves():
 def test_an_interrupt(tmp_path):
     x, noise = np.random.default_rng(0).normal(size=(2, 50_000))
     np.save(tmp_path / "t.npy", np.column_stack([x**3, x + noise]))
-    with python("mi", tmp_path / "t.npy", "0", "1", "--bootstrap", "10000") as process:
+    with python("mi", tmp_path / "t.npy", "0", "1", "--bootstrap", "500000") as process:
         time.sleep(1.5)
         process.send_signal(signal.SIGINT)
         began = time.monotonic()

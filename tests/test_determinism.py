@@ -178,10 +178,10 @@ sys.exit(1)
         pytest.param(300_000, 1, 60, id="many passes"),
         pytest.param(300_000, 1, 1000, id="one long pass"),
         pytest.param(200_000, 4, 100, id="eight dimensions"),
-        pytest.param(500, 1, 0, id="many replicates"),
+        pytest.param(20_000, 1, 0, id="many replicates"),
     ],
 )
-def test_an_interrupt_ends_a_process_within_a_second(n, d, n_components, threads):
+def test_an_interrupt_ends_a_process(n, d, n_components, threads):
     script = LONG_JOB
     if n_components == 0:  # the number is chosen, and replicates go on for minutes
         script = script.replace("n_components=n_components, max_components=n_components", "n_bootstrap=1_000_000")

@@ -31,9 +31,9 @@ def expected(job):
 
 @pytest.fixture
 def long_job():
-    """Arguments of an estimate that takes many seconds."""
+    """Arguments of an estimate that takes minutes."""
     x, noise = np.random.default_rng(0).normal(size=(2, 50_000))
-    return {"x": x**3, "y": x + noise, "n_bootstrap": 10_000, "reselect": True, "rng": 0}
+    return {"x": x**3, "y": x + noise, "n_bootstrap": 500_000, "reselect": True, "rng": 0}
 
 
 # ---- threads ---------------------------------------------------------------------------------------------------------
@@ -346,7 +346,7 @@ def test_an_error_in_progress_ends_the_job(long_job, threads):
         raise LookupError(f"{done} of {total}")
 
     began = time.monotonic()
-    with pytest.raises(LookupError, match="of 10000"):
+    with pytest.raises(LookupError, match="of 500000"):
         fg.mutual_information(**long_job, threads=threads, progress=stop)
     assert time.monotonic() - began < 10  # of minutes
 
