@@ -1,6 +1,6 @@
 /* The bootstrap (Efron 1979): the same fit under random weights, many times.
  *
- * A replicate gives each row, or each group of rows, a Poisson(1) weight, drawn from its place and the replicate's number alone: the multinomial
+ * A replicate gives each row, or each group of rows, a Poisson(1) weight, drawn from its number and the replicate's alone: the multinomial
  * bootstrap but for the total, by which every statistic is divided (Hanley and MacGibbon 2006). So any range of replicates can be computed anywhere.
  * The 37% of rows with weight zero are left out. A replicate starts from the fit to all the data, or, where its weights choose another number of
  * components (fgm_trials_choose), from the fit with that number.
@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MANY_ROWS 65536  /* from which on a replicate draws its rows in every pass, and keeps none */
 #define ROWS_OF_ONE 512  /* the same where it has one component: of so many, a covariance needs no counting of those drawn */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 #define PASSES 10        /* of a replicate of several components, about */
@@ -40,17 +39,15 @@ static void release_replicate(replicate *drawn) {
     free(drawn->first);
 }
 
-/* Weights of all rows; the pairs of a paired divergence are drawn together. A row's weight goes by its place before the classes were sorted, so
- * that jobs on the same rows with the same seed draw the same rows, whatever the labels: then replicates of different jobs can be compared. */
+/* Weights of all rows. A row's goes by its number in the data, so that jobs on the same rows with the same seed draw the same rows, whatever the
+ * columns and labels: then replicates of different jobs can be compared. */
 static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
-    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && !prepared->draws;
-    int64_t n = paired ? prepared->n / 2 : prepared->n;
+    int64_t n = prepared->n;
     double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
     if (!drawn) return FGM_ERROR_MEMORY;
     for (int64_t first = 0; first < n; first += FGM_DRAWN_AT_ONCE) {
         fgm_get_kernels()->draw_weights(key, first, n - first < FGM_DRAWN_AT_ONCE ? (int)(n - first) : FGM_DRAWN_AT_ONCE, drawn + first);
     }
-    if (paired) memcpy(weights + n, weights, (size_t)n * sizeof *weights);
     if (prepared->draws) {
         for (int64_t i = 0; i < n; ++i) weights[i] = drawn[prepared->draws[i]];
         fgm_release(drawn);
@@ -114,16 +111,41 @@ static int score_again(const fgm_prepared *prepared, replicate *drawn) {
     return FGM_OK;
 }
 
-/* Whether rows are drawn in every pass and never kept: then a replicate of many rows takes no memory, and one component, which needs one pass, less
- * time. Some jobs need them otherwise than row by row, or in another order. */
-static bool is_drawn_in_passes(const fgm_bootstrap *bootstrap, const int16_t *numbers) {
+/* Whether rows may be drawn in every pass and never kept: then a replicate of many rows takes no memory, and one component, which needs one pass,
+ * less time. Some jobs need them otherwise than row by row. */
+static bool may_draw_in_passes(const fgm_bootstrap *bootstrap) {
     const fgm_prepared *prepared = bootstrap->prepared;
+    bool are_kept = prepared->ranks || prepared->samples.groups || bootstrap->options->integral == FGM_INTEGRAL_DATA;
+    return !are_kept && prepared->d > 0 && prepared->classes.n == 1 && prepared->student.freedom == 0.0;
+}
+
+static bool is_drawn_in_passes(const fgm_bootstrap *bootstrap, const int16_t *numbers) {
     int n_components = bootstrap->model->mixtures[0].n_components;
-    bool in_any_order = prepared->ranks || prepared->draws || bootstrap->options->integral == FGM_INTEGRAL_DATA;
-    if (in_any_order || prepared->d == 0 || prepared->classes.n > 1 || prepared->student.freedom > 0.0) return false;
+    if (!bootstrap->by_number.columns) return false;
     bool is_single = n_components == 1 && (!numbers || (numbers[DRAWN] <= 1 && numbers[CAUTIOUS] <= 1));
-    if (is_single) return prepared->n >= ROWS_OF_ONE;
-    return prepared->n >= MANY_ROWS && !bootstrap->trials && n_components < FGM_CROWD;
+    return is_single || (bootstrap->prepared->n >= FGM_MANY_ROWS && !bootstrap->trials && n_components < FGM_CROWD);
+}
+
+/* All rows in the order in which replicates draw them, which are copies where they stand in another; NULL where none will be drawn in passes. */
+static int sort_by_number(fgm_bootstrap *bootstrap, double **copies) {
+    const fgm_prepared *prepared = bootstrap->prepared;
+    fgm_samples from = prepared->samples, *to = &bootstrap->by_number;
+    int64_t n = prepared->n;
+    *copies = NULL;
+    *to = (fgm_samples){0};
+    if (!may_draw_in_passes(bootstrap) || n < ROWS_OF_ONE) return FGM_OK;
+    if (prepared->draws && bootstrap->model->mixtures[0].n_components > 1) return FGM_OK;
+    *to = from;
+    if (!prepared->draws) return FGM_OK;
+    int n_columns = from.weights ? from.d + 1 : from.d;
+    *copies = fgm_allocate((size_t)n * (size_t)n_columns);
+    if (!*copies) return FGM_ERROR_MEMORY;
+    for (int j = 0; j < n_columns; ++j) {
+        const double *column = j < from.d ? from.columns + j * from.stride : from.weights;
+        for (int64_t i = 0; i < n; ++i) (*copies)[j * n + prepared->draws[i]] = column[i];
+    }
+    *to = (fgm_samples){n, n, from.d, *copies, from.weights ? *copies + from.d * n : NULL, NULL};
+    return FGM_OK;
 }
 
 static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
@@ -295,7 +317,7 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
     double value = NAN, centre = NAN;
     if (status == FGM_OK && can_be_fitted(bootstrap->prepared, &drawn)) {
         fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
-        if (drawn.is_drawn_in_passes) samples = bootstrap->prepared->samples;
+        if (drawn.is_drawn_in_passes) samples = bootstrap->by_number;
         replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .numbers = numbers, .monitor = &monitor};
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);
@@ -434,9 +456,12 @@ int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     int n_classes = bootstrap->model->n_classes;
     bootstrap->curvatures = calloc((size_t)n_classes, sizeof *bootstrap->curvatures);
     if (!bootstrap->curvatures) return FGM_ERROR_MEMORY;
+    double *copies = NULL;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = find_numbers(bootstrap);
+    if (status == FGM_OK) status = sort_by_number(bootstrap, &copies);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, work_of_replicates(bootstrap), run_replicate, bootstrap);
+    fgm_release(copies);
     free(bootstrap->numbers);
     fgm_release_curvatures(bootstrap->curvatures, n_classes);
     return status;

@@ -473,7 +473,7 @@ typedef struct fgm_prepared {
     fgm_layout layout;
     fgm_classes classes;
     double *memory; /* columns and weights */
-    uint32_t *draws; /* (n): which of a replicate's weights is that of each row, see draw_all_weights: its group; NULL: its own place */
+    uint32_t *draws; /* (n): which of a replicate's weights is that of each row: its group, or its number in the data; NULL: its place */
     uint32_t *ranks; /* (d, n): rows of each column from the smallest value up; NULL unless scores are to be taken anew in replicates */
     fgm_samples samples;
     fgm_fit_settings settings; /* of a fit to all rows; each class has its own, fgm_class_settings */
@@ -484,6 +484,20 @@ typedef struct fgm_prepared {
 
 /* Whether the variables are such that the quantity is defined, and there are rows. */
 int fgm_check_data(const fgm_data *data);
+
+#define FGM_MANY_ROWS 65536 /* from which on their memory counts: rows stand as they came, shuffled, and replicates keep none */
+
+#define FGM_VALUE_WORK 30.0 /* of ranking, or of standardising, a value, in terms of densities */
+
+/* Rows in random places that go by what is in them: columns, which must be finite, and weights, classes, draws; and ranks, unless they are many. */
+int fgm_fill_rows(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault);
+
+/* The weights of a random sample of the rows, which goes by what is in them: all others weigh nothing. */
+int fgm_thin_out(const fgm_data *data, const fgm_options *options, int64_t n_wanted, uint64_t seed, double *weights /* (n) */);
+
+/* Where a row of n goes under a random permutation that takes no memory: a Feistel network over the next power of two, walked until it is inside
+ * (Black and Rogaway 2002). */
+uint32_t fgm_scattered_place(uint64_t key, int64_t n, uint32_t row);
 
 /* Checks, shuffles and transforms. */
 int fgm_prepare(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault);
@@ -497,10 +511,6 @@ bool fgm_is_small_class(const fgm_prepared *prepared, int class);
 
 /* Settings of the fit to one class: tolerances for its number of rows, the prior from its own covariance. */
 void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_settings *settings);
-
-/* Where a row of n goes under a random permutation that takes no memory: a Feistel network over the next power of two, walked until it is inside
- * (Black and Rogaway 2002). */
-uint32_t fgm_scattered_place(uint64_t key, int64_t n, uint32_t row);
 
 /* Covariance of rows about the means of their classes, packed by rows. */
 void fgm_within_covariance(fgm_samples samples, const int64_t *first /* (n_classes + 1) */, int n_classes, double *covariance);
@@ -528,6 +538,7 @@ typedef struct fgm_bootstrap {
     fgm_curvature *curvatures; /* (n_classes): at its mixtures */
     fgm_trials *trials; /* (n_classes): of those whose number of components is chosen anew; NULL: of none */
     int16_t *numbers; /* (count, 2, n_classes): chosen so, and by the cautious */
+    fgm_samples by_number; /* all rows in the order in which replicates draw them, where these may do so in passes */
     uint64_t seed;
     double integration_tol, integration_work;
     double log_volume; /* added to each value */

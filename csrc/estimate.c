@@ -611,17 +611,6 @@ static bool looks_normal(const fgm_prepared *prepared) {
 /* More rows than these hardly change which map is best. */
 static int64_t map_rows(const fgm_data *data) { return MAP_ROWS + MAP_ROWS / 2 * ((int64_t)data->x.d + data->y.d); }
 
-/* A copy of the weights with a random sample of the rows: all others weigh nothing. */
-static void thin_out(const fgm_data *data, int64_t n_wanted, uint64_t seed, double *weights /* (n) */) {
-    uint64_t key = fgm_stream(seed, FGM_STREAM_MAP, 0);
-    int64_t left = data->n;
-    for (int64_t i = 0; i < data->n; ++i, --left) {
-        bool taken = fgm_random_uniform(key, (uint64_t)i) * (double)left < (double)n_wanted;
-        weights[i] = taken ? data->sample_weight ? data->sample_weight[i] : 1.0 : 0.0;
-        n_wanted -= taken;
-    }
-}
-
 /* Whether one multivariate t distribution may stand for all components, of which it takes a few dozen in their turn. */
 static bool may_studentize(const fgm_data *data, const fgm_options *options) {
     return !data->x.labels && !data->y.labels && options->n_components == 0 && options->max_components >= STUDENT_COMPONENTS;
@@ -786,11 +775,11 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
     fgm_fault fault;
     double *weights = fgm_allocate((size_t)data->n);
     if (!weights) return FGM_ERROR_MEMORY;
-    thin_out(data, map_rows(data), seed, weights);
     sample.sample_weight = weights;
     fgm_options fewer = *options;
     if (fewer.n_folds > MAP_FOLDS) fewer.n_folds = MAP_FOLDS;
-    int status = compare_maps(&fitted, &sample, &fewer, seed, NULL, &fault);
+    int status = fgm_thin_out(data, options, map_rows(data), seed, weights);
+    if (status == FGM_OK) status = compare_maps(&fitted, &sample, &fewer, seed, NULL, &fault);
     *map = status == FGM_OK ? fitted.options.marginals : FGM_MARGINALS_STANDARDIZE;
     release_candidate(&fitted);
     fgm_release(weights);

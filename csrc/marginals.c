@@ -1,4 +1,4 @@
-/* From rows as users have them to columns that can be fitted: checked, shuffled, standardised or mapped to normal scores.
+/* From rows as users have them to columns that can be fitted: checked, standardised or mapped to normal scores.
  *
  * Standardising leaves mutual information as it is and makes every tolerance relative; values are first scaled by a power of two, so that
  * squares neither overflow nor vanish. Normal scores (van der Waerden 1952) put Phi^-1 of the mid-rank in place of each value, ranks being
@@ -16,10 +16,6 @@
 #include <string.h>
 
 #define RESOLUTION_ROWS 32768
-#define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
-#define VALUE_WORK 30.0          /* of standardising and sorting a value, in terms of densities */
-#define MANY_ROWS_TO_SHARE 65536 /* from which on columns are taken one by one: sorting two at a time would take the memory twice */
-#define FEISTEL_ROUNDS 6
 #define DEGENERATE 1e-12      /* 1 - R^2 of a column on those before it, below which it counts as a linear function of them */
 #define LANES 8               /* of sums that are made side by side */
 #define BLOCK 256             /* rows of which products are summed at a time */
@@ -45,12 +41,16 @@ double fgm_resolution(double *sorted, int64_t n, double *gaps) {
     return n_gaps > 0 ? gaps[n_gaps / 2] : 0.0;
 }
 
-static int find_resolution(const double *column /* (n) */, int64_t n, double *resolution) {
+static int find_resolution(const double *column /* (n) */, const uint32_t *ranks /* (n) or NULL */, int64_t n, double *resolution) {
     int64_t m = n < RESOLUTION_ROWS ? n : RESOLUTION_ROWS;
     double *sorted = malloc(2 * (size_t)m * sizeof *sorted);
     if (!sorted) return FGM_ERROR_MEMORY;
-    memcpy(sorted, column, (size_t)m * sizeof *sorted);
-    fgm_sort(sorted, sorted + m, m);
+    if (ranks && m == n) {
+        for (int64_t i = 0; i < n; ++i) sorted[i] = column[ranks[i]];
+    } else {
+        memcpy(sorted, column, (size_t)m * sizeof *sorted);
+        fgm_sort(sorted, sorted + m, m);
+    }
     *resolution = fgm_resolution(sorted, m, sorted + m);
     free(sorted);
     return FGM_OK;
@@ -161,151 +161,10 @@ static int check_weights(const double *weights, int64_t n, double *total, int64_
     return *total > 0.0 && isfinite(*total) ? FGM_OK : FGM_ERROR_WEIGHTS;
 }
 
-/* Where each row goes: a random permutation, so that any run of rows is a random sample. */
-static uint32_t *shuffle(int64_t n, uint64_t seed) {
-    uint32_t *places = malloc((size_t)n * sizeof *places);
-    if (!places) return NULL;
-    uint64_t key = fgm_stream(seed, FGM_STREAM_FOLDS, UINT64_MAX);
-    for (int64_t i = 0; i < n; ++i) {
-        int64_t other = (int64_t)(fgm_random_uniform(key, (uint64_t)i) * (double)(i + 1));
-        places[i] = places[other];
-        places[other] = (uint32_t)i;
-    }
-    return places;
-}
-
-uint32_t fgm_scattered_place(uint64_t key, int64_t n, uint32_t row) {
-    int bits = 1;
-    while (bits < 32 && n > INT64_C(1) << bits) ++bits;
-    int low_bits = bits / 2, high_bits = bits - low_bits;
-    uint32_t low_mask = (1u << low_bits) - 1, high_mask = (1u << high_bits) - 1;
-    do {
-        uint32_t low = row & low_mask, high = row >> low_bits;
-        for (uint64_t round = 0; round < FEISTEL_ROUNDS; round += 2) {
-            low ^= (uint32_t)fgm_random_bits(key, round << 32 | high) & low_mask;
-            high ^= (uint32_t)fgm_random_bits(key, (round + 1) << 32 | low) & high_mask;
-        }
-        row = high << low_bits | low;
-    } while (row >= n);
-    return row;
-}
-
-/* Groups of the rows of positive weight, numbered from 0 in random order. */
-static int read_groups(const fgm_data *data, int64_t n_rows, uint64_t seed, uint32_t *group_of /* (n_rows) */) {
-    uint32_t *order = shuffle(data->n, seed), *numbers = calloc((size_t)data->n, sizeof *numbers), n_groups = 0;
-    int64_t taken = 0;
-    int status = order && numbers ? FGM_OK : FGM_ERROR_MEMORY;
-    for (int64_t i = 0; status == FGM_OK && i < data->n; ++i) {
-        if (data->groups[i] < 0 || data->groups[i] >= data->n) {
-            status = FGM_ERROR_GROUPS;
-        } else if (weight_of(data->sample_weight, i) > 0.0) {
-            group_of[taken] = order[data->groups[i]];
-            numbers[group_of[taken++]] = 1;
-        }
-    }
-    for (int64_t i = 0; status == FGM_OK && i < data->n; ++i) {
-        if (numbers[i]) numbers[i] = n_groups++;
-    }
-    for (int64_t i = 0; status == FGM_OK && i < n_rows; ++i) group_of[i] = numbers[group_of[i]];
-    for (int64_t i = 0; status == FGM_OK && data->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE && i < n_rows / 2; ++i) {
-        if (group_of[i] != group_of[i + n_rows / 2]) status = FGM_ERROR_GROUPS;
-    }
-    free(order);
-    free(numbers);
-    return status == FGM_OK && n_groups < 2 ? FGM_ERROR_FEW_GROUPS : status;
-}
-
-/* Where rows go so that those of one group stand together, by counting. */
-static int place_groups(const uint32_t *group_of /* (n) */, int64_t n, uint32_t *places /* (n) */) {
-    uint32_t *next = calloc((size_t)n + 1, sizeof *next);
-    if (!next) return FGM_ERROR_MEMORY;
-    for (int64_t i = 0; i < n; ++i) ++next[group_of[i] + 1];
-    for (int64_t g = 0; g < n; ++g) next[g + 1] += next[g];
-    for (int64_t i = 0; i < n; ++i) places[i] = next[group_of[i]]++;
-    free(next);
-    return FGM_OK;
-}
-
-/* The order within classes: rows of a class stand together, in the random order of their places. In a paired divergence both samples take the same.
- */
-static int sort_places(fgm_prepared *prepared, const int32_t *class_of /* (n) */, const uint32_t *group_of /* (n) or NULL */,
-                       uint32_t *places /* (n) */) {
-    int64_t n = prepared->n;
-    bool paired = prepared->layout.quantity == FGM_QUANTITY_PAIRED_DIVERGENCE;
-    if (group_of || (prepared->classes.n > 1 && !paired)) {
-        prepared->draws = malloc((size_t)n * sizeof *prepared->draws);
-        if (!prepared->draws) return FGM_ERROR_MEMORY;
-    }
-    uint32_t *rows = malloc((size_t)n * sizeof *rows);
-    int64_t *next = malloc((size_t)prepared->classes.n * sizeof *next);
-    if (rows && next) {
-        for (int64_t i = 0; i < n; ++i) rows[places[i]] = (uint32_t)i;
-        memcpy(next, prepared->classes.first, (size_t)prepared->classes.n * sizeof *next);
-        for (int64_t place = 0; place < n; ++place) {
-            uint32_t sorted = (uint32_t)next[class_of[rows[place]]]++;
-            places[rows[place]] = sorted;
-            if (prepared->draws) prepared->draws[sorted] = (uint32_t)place;
-        }
-        for (int64_t i = n / 2; paired && i < n; ++i) places[i] = places[i - n / 2] + (uint32_t)(n / 2);
-        for (int64_t i = 0; group_of && i < n; ++i) prepared->draws[places[i]] = group_of[i];
-    }
-    bool allocated = rows && next;
-    free(rows);
-    free(next);
-    return allocated ? FGM_OK : FGM_ERROR_MEMORY;
-}
-
-/* Columns of x, y and given at their places, NULL: scattered by the key; rows of weight zero are left out. */
-static int fill_columns(fgm_prepared *prepared, const fgm_data *data, double mean_weight, const uint32_t *places, uint64_t key, fgm_fault *fault) {
-    int64_t stride = prepared->samples.stride, taken = 0;
-    const fgm_variable variables[3] = {data->x, data->y, data->given};
-    int64_t strides[3];
-    for (int v = 0; v < 3; ++v) strides[v] = variables[v].stride ? variables[v].stride : variables[v].d;
-    double *weights = prepared->memory + (int64_t)prepared->d * stride;
-    for (int64_t i = 0; i < data->n; ++i) {
-        if (weight_of(data->sample_weight, i) == 0.0) continue;
-        int64_t place = places ? places[taken] : fgm_scattered_place(key, prepared->n, (uint32_t)taken);
-        ++taken;
-        double *to = prepared->memory + place;
-        for (int v = 0; v < 3; ++v) {
-            for (int j = 0; j < variables[v].d; ++j, to += stride) {
-                *to = variables[v].values[i * strides[v] + j];
-                if (isfinite(*to)) continue;
-                fault->column = (int32_t)((to - prepared->memory) / stride);
-                return FGM_ERROR_NOT_FINITE;
-            }
-        }
-        if (data->sample_weight) weights[place] = data->sample_weight[i] / mean_weight;
-    }
-    return FGM_OK;
-}
-
-/* Rows shuffled within their classes, or their groups. */
-static int fill_rows(fgm_prepared *prepared, const fgm_data *data, double mean_weight, uint64_t seed, fgm_fault *fault) {
-    int32_t *class_of = NULL;
-    uint32_t *places = NULL, *group_of = NULL;
-    int status = fgm_classes_find(data, prepared->n, &class_of, &prepared->classes, fault);
-    bool is_simple = status == FGM_OK && prepared->classes.n == 1 && !data->groups;
-    if (status == FGM_OK && !(is_simple && prepared->n >= SCATTERED_ROWS)) {
-        places = shuffle(prepared->n, seed);
-        if (!places) status = FGM_ERROR_MEMORY;
-    }
-    if (status == FGM_OK && data->groups) {
-        group_of = malloc((size_t)prepared->n * sizeof *group_of);
-        status = group_of ? read_groups(data, prepared->n, seed, group_of) : FGM_ERROR_MEMORY;
-        if (status == FGM_OK) status = place_groups(group_of, prepared->n, places);
-    }
-    if (status == FGM_OK && !is_simple) status = sort_places(prepared, class_of, group_of, places);
-    if (status == FGM_OK) status = fill_columns(prepared, data, mean_weight, places, fgm_stream(seed, FGM_STREAM_FOLDS, UINT64_MAX - 1), fault);
-    free(class_of);
-    free(places);
-    free(group_of);
-    return status;
-}
-
 /* Columns to be transformed, each by itself. */
 typedef struct transform {
     fgm_prepared *prepared;
+    bool are_ranked, are_scored;
     bool is_constant[FGM_MAX_DIMENSION];
 } transform;
 
@@ -317,28 +176,33 @@ static int transform_column(void *task_data, int64_t j, int is_caller) {
     double *column = prepared->memory + j * prepared->samples.stride;
     all->is_constant[j] = !standardize_column(column, n, prepared->samples.weights, &prepared->location[j], &prepared->scale[j]);
     if (all->is_constant[j]) return FGM_OK;
-    if (prepared->ranks) {
-        uint32_t *ranks = prepared->ranks + j * n;
+    uint32_t *ranks = prepared->ranks ? prepared->ranks + j * n : NULL;
+    if (all->are_scored) {
         double *scores = fgm_allocate((size_t)n);
-        int status = scores ? fgm_rank(column, n, ranks) : FGM_ERROR_MEMORY;
+        int status = !scores ? FGM_ERROR_MEMORY : all->are_ranked ? FGM_OK : fgm_rank(column, n, ranks);
         if (status == FGM_OK) fgm_score_rows(column, ranks, n, prepared->samples.weights, scores);
         if (status == FGM_OK) memcpy(column, scores, (size_t)n * sizeof *scores);
         fgm_release(scores);
         FGM_TRY(status);
     }
-    return find_resolution(column, n, &prepared->resolution[j]);
+    return find_resolution(column, ranks, n, &prepared->resolution[j]);
 }
 
 static int transform_columns(fgm_prepared *prepared, const fgm_options *options, fgm_fault *fault) {
-    transform all = {.prepared = prepared};
-    if (options->marginals == FGM_MARGINALS_GAUSSIANIZE || options->marginals == FGM_MARGINALS_STUDENTIZE) {
+    transform all = {.prepared = prepared, .are_ranked = prepared->ranks};
+    all.are_scored = options->marginals == FGM_MARGINALS_GAUSSIANIZE || options->marginals == FGM_MARGINALS_STUDENTIZE;
+    if (all.are_scored && !all.are_ranked) {
         prepared->ranks = malloc((size_t)prepared->n * (size_t)prepared->d * sizeof *prepared->ranks);
         if (!prepared->ranks) return FGM_ERROR_MEMORY;
     }
-    if (prepared->n < MANY_ROWS_TO_SHARE) {
-        FGM_TRY(fgm_run(options, prepared->d, VALUE_WORK * (double)prepared->n * prepared->d, transform_column, &all));
-    } else {
+    if (prepared->n < FGM_MANY_ROWS) {
+        FGM_TRY(fgm_run(options, prepared->d, FGM_VALUE_WORK * (double)prepared->n * prepared->d, transform_column, &all));
+    } else { /* one by one: sorting two at a time would take the memory twice */
         for (int j = 0; j < prepared->d; ++j) FGM_TRY(transform_column(&all, j, 1));
+    }
+    if (!all.are_scored) { /* replicates have no use for them */
+        free(prepared->ranks);
+        prepared->ranks = NULL;
     }
     for (int j = 0; j < prepared->d; ++j) {
         if (!all.is_constant[j]) continue;
@@ -639,7 +503,7 @@ static int fill_prepared(fgm_prepared *prepared, const fgm_data *data, const fgm
     if (!prepared->memory) return FGM_ERROR_MEMORY;
     const double *weights = data->sample_weight ? prepared->memory + (int64_t)prepared->d * stride : NULL;
     prepared->samples = (fgm_samples){prepared->n, stride, prepared->d, prepared->memory, weights, NULL};
-    FGM_TRY(fill_rows(prepared, data, total / (double)prepared->n, seed, fault));
+    FGM_TRY(fgm_fill_rows(prepared, data, options, seed, fault));
     if (data->groups) prepared->samples.groups = prepared->draws;
     if (prepared->classes.n == 1 && prepared->n < (int64_t)options->n_components * (prepared->d + 1)) return FGM_ERROR_TOO_MANY_COMPONENTS;
     FGM_TRY(transform_columns(prepared, options, fault));

@@ -472,7 +472,12 @@ static int find_entropy(const fgm_student *student, const fgm_layout *layout, un
     double mean[FGM_MAX_DIMENSION], factor[FGM_TRIANGLE(FGM_MAX_DIMENSION)], half = 0.5 * student->freedom;
     int d = 0, first = 0;
     for (int v = 0; v < 3; first += layout->d[v++]) {
-        for (int j = 0; j < layout->d[v] && (sides & FGM_BIT(v)); ++j) columns[d++] = layout->columns[first + j];
+        for (int j = 0; j < layout->d[v] && (sides & FGM_BIT(v)); ++j) { /* in their order, whatever the variables are called */
+            int32_t column = layout->columns[first + j];
+            int place = d++;
+            for (; place > 0 && columns[place - 1] > column; --place) columns[place] = columns[place - 1];
+            columns[place] = column;
+        }
     }
     *entropy = 0.0;
     if (d == 0) return FGM_OK;

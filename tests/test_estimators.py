@@ -311,14 +311,62 @@ def test_auto_looks_beyond_one_gaussian_chosen_for_want_of_rows():
     assert plain.marginals == "standardize"
 
 
-def test_the_order_of_rows_matters_less_than_the_error_bar():
-    """Folds hold other rows, which may choose another number of components or map: benchmarks/paper.py has more."""
+ORDER_COUNTS_FOR_NOTHING = {
+    "plain": {},
+    "normal scores": {"marginals": "gaussianize"},
+    "over the data": {"integral": "data"},
+    "weights": {"sample_weight": np.random.default_rng(5).exponential(size=400)},
+    "groups": {"groups": np.arange(400) // 3},
+    "labels": {"discrete": "y"},
+    "given": {"given": np.random.default_rng(6).normal(size=400)},
+}
+
+
+@pytest.mark.parametrize("kind", ORDER_COUNTS_FOR_NOTHING)
+def test_the_order_of_rows_counts_for_nothing(kind):
+    """But for which rows replicates draw: by their numbers in the data, as all jobs on these do."""
     shifts = []
-    for seed in range(10):
-        rng = np.random.default_rng([seed, 200])
-        x = np.log(rng.gamma(1, size=200))
-        y = np.log(rng.exponential(size=200)) - x
-        order = rng.permutation(200)
-        one, other = (fg.mutual_information(a, b, rng=seed) for a, b in ((x, y), (x[order], y[order])))
+    for seed in range(5):
+        rng = np.random.default_rng([seed, 400])
+        x = np.log(rng.gamma(1, size=400))
+        y = np.log(rng.exponential(size=400)) - x
+        if kind == "labels":
+            y = np.digitize(y, [-1, 0, 1])
+        order = rng.permutation(400)
+        options = ORDER_COUNTS_FOR_NOTHING[kind]
+        moved = {name: value[order] if isinstance(value, np.ndarray) else value for name, value in options.items()}
+        for replicates in (0, 20):
+            one = fg.mutual_information(x, y, n_bootstrap=replicates, rng=seed, **options)
+            other = fg.mutual_information(x[order], y[order], n_bootstrap=replicates, rng=seed, **moved)
+            assert (one.plug_in, one.n_components, one.marginals) == (
+                other.plug_in,
+                other.n_components,
+                other.marginals,
+            )
         shifts.append((other.value - one.value) / one.standard_error)
     assert np.sqrt(np.mean(np.square(shifts))) < 1
+
+
+def test_the_order_of_rows_counts_for_nothing_in_other_quantities():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(300, 2)) ** 3, rng.normal(size=(300, 2))
+    order = rng.permutation(300)
+    quiet = {"n_bootstrap": 0, "rng": 1}
+    assert fg.entropy(X, **quiet).value == fg.entropy(X[order], **quiet).value
+    assert fg.kl_divergence(X, Y, **quiet).value == fg.kl_divergence(X[order], Y, **quiet).value
+    paired = fg.kl_divergence(X, Y, paired=True, **quiet)
+    assert paired.value == fg.kl_divergence(X[order], Y[order], paired=True, **quiet).value
+    one, other = (fg.GaussianMixture(rng=1).fit(rows) for rows in (X, X[order]))
+    np.testing.assert_array_equal(one.means, other.means)
+
+
+def test_equal_rows_and_their_order():
+    """Rows that cannot be told apart are exchanged without a trace; weights that are all the same are none."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=500).round(1)
+    y = (x + rng.normal(size=500)).round(1)
+    order = rng.permutation(500)
+    one = fg.mutual_information(x, y, n_bootstrap=0, rng=2)
+    assert fg.mutual_information(x[order], y[order], n_bootstrap=0, rng=2).value == one.value
+    weighted = fg.mutual_information(x, y, sample_weight=np.full(500, 3.0), n_bootstrap=0, rng=2)
+    assert weighted.value == pytest.approx(one.value, rel=1e-9)

@@ -68,7 +68,7 @@ def test_two_steps(tier, init, d):
     weights = np.random.default_rng(3).exponential(size=411)
     options = {"n_components": 4, "n_inits": 1, "init": init}
     # Columns stand as the fit orders them, since the rounding between its two parts depends on that.
-    X = X[:, twins.column_order(standardize(X, weights)[0], seed=1)]
+    X = X[:, twins.column_order(standardize(X, weights)[0], 1, weights)]
     with twins.on_tier(tier):
         before, after = (fit(X, weights, max_iter=passes, **options) for passes in (1, 2))
     Z, mean, spread = standardize(X, weights)

@@ -70,14 +70,19 @@ def test_other_ways_to_the_same_number(unsure):
     assert weighted.marginals_error == pytest.approx(r.marginals_error, rel=1e-6)
 
 
-def test_rows_of_a_group_count_once(unsure):
-    """Rows that are there twice make no map surer."""
-    xy, seed, r = unsure
-    twice = [np.repeat(column, 2) for column in xy]
-    found = fg.mutual_information(*twice, groups=np.repeat(np.arange(200), 2), rng=seed)
-    alone = fg.mutual_information(*twice, groups=np.arange(400), rng=seed)
-    assert found.marginals_error > 0.3 * r.marginals_error  # other folds, other fits
-    assert alone.marginals_error < found.marginals_error
+def test_rows_of_a_group_count_once():
+    """Rows that are there twice make no map surer, but for chance: as groups of their own they fall into other folds."""
+    options = {"n_components": 3, "integral": "data", "error": "delta"}
+    less = more = 0
+    for seed in range(40):
+        twice = [np.repeat(column, 2) for column in logs(200, seed)]
+        together, alone = (
+            fg.mutual_information(*twice, groups=groups, rng=seed, **options).marginals_error
+            for groups in (np.repeat(np.arange(200), 2), np.arange(400))
+        )
+        less += alone < together
+        more += alone > together
+    assert less > 1.5 * more
 
 
 def test_where_one_map_is_sure_it_is_nothing():

@@ -250,7 +250,7 @@ def test_auto_does_not_take_it_elsewhere():
     bent = fg.mutual_information(x, np.sin(3 * x) + 0.3 * rng.normal(size=800), n_bootstrap=0, rng=0)
     assert bent.marginals != "studentize"
     assert bent.degrees_of_freedom is None
-    heavy = student(1, np.eye(4), 800, 15)
+    heavy = student(1, np.eye(4), 800, 19)
     with pytest.warns(UserWarning, match="more than its own rows bear out"):  # three Gaussians are too few
         fixed = fg.mutual_information(heavy[:, :2], heavy[:, 2:], n_components=3, n_bootstrap=0, rng=0)
     assert fixed.n_components == 3

@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 from scipy.special import digamma, eval_hermitenorm, factorial, logsumexp, ndtri
-from scipy.stats import chi2
+from scipy.stats import chi2, rankdata
 
 from fastgmmmi import _core
 
@@ -97,28 +97,38 @@ def uniforms(key, count):
     return np.array([((bits >> 12) + 0.5) * 2.0**-52 for bits in random_bits(key, count)])
 
 
-def places(seed, n):
-    """Where each row goes before folds are cut: Fisher and Yates's shuffle, inside out."""
-    order = [0] * n
-    for i, uniform in enumerate(uniforms(stream(seed, FOLDS, _MASK), n)):
-        other = int(uniform * (i + 1))
-        order[i] = order[other]
-        order[other] = i
-    return np.array(order)
+def row_keys(columns):
+    """Key of each row: of its ranks in the columns, counted from the middle, whichever way up these are and in whatever order."""
+    ranks = [[int(rank) for rank in 2 * rankdata(column) - len(column) - 1] for column in columns]
+    rows = range(len(columns[0]))
+    keys = [sum(mix(abs(column[i]) + 1) for column in ranks) & _MASK for i in rows]
+    directions = [sum(rank * (key >> 40) for rank, key in zip(column, keys, strict=True)) for column in ranks]
+    assert len(set(map(abs, directions))) == len(columns)  # of data without symmetries
+    for column, direction in zip(ranks, directions, strict=True):
+        base, sign = mix(abs(direction)), -1 if direction < 0 else 1
+        keys = [key + mix(base + sign * rank & _MASK) & _MASK for key, rank in zip(keys, column, strict=True)]
+    assert len(set(keys)) == len(keys)  # of rows that differ
+    return keys
 
 
-def column_order(Z, seed):
+def places(X, seed, weights=None):
+    """Where each row goes before folds are cut: in a random order that goes by what is in the rows."""
+    key = stream(seed, FOLDS, _MASK)
+    rows = row_keys([*X.T] if weights is None else [*X.T, weights])
+    return np.argsort(np.argsort([mix(key + row * _GOLDEN & _MASK) for row in rows]))
+
+
+def column_order(Z, seed, weights=None):
     """Standardised columns as they are fitted: by the sizes of the values of the row in the first place."""
-    return np.argsort(np.abs(Z[np.argmin(places(seed, len(Z)))]))
+    return np.argsort(np.abs(Z[np.argmin(places(Z, seed, weights))]))
 
 
 def bootstrap_weights(seed, replicate, n):
-    """Poisson(1) weight of each row, by inversion of a 32-bit uniform number; rows are counted in shuffled order."""
+    """Poisson(1) weight of each row, by inversion of a 32-bit uniform number."""
     bits = random_bits(stream(seed, BOOTSTRAP, replicate), (n + 1) // 2)
     halves = np.array([half for two in bits for half in (two & 0xFFFFFFFF, two >> 32)])[:n]
     terms = np.cumprod([np.exp(-1.0), *(1.0 / k for k in range(1, 12))])
-    weights = np.searchsorted(np.round(np.cumsum(terms) * 2.0**32), halves, side="right")
-    return weights.astype(float)[places(seed, n)]
+    return np.searchsorted(np.round(np.cumsum(terms) * 2.0**32), halves, side="right").astype(float)
 
 
 def sample(weights, means, covariances, seed, n):
@@ -270,7 +280,7 @@ def objective(weights, means, covariances, X, sample_weight):
 def cross_validated_gaussian(X, seed, n_folds):
     """Score of one component: mean log-density of each fold under the Gaussian of the others."""
     shuffled = np.empty_like(X)
-    shuffled[places(seed, len(X))] = X
+    shuffled[places(X, seed)] = X
     ends = [fold * len(X) // n_folds for fold in range(n_folds + 1)]
     total = 0.0
     for first, last in itertools.pairwise(ends):

@@ -197,7 +197,7 @@ static void test_pilots_of_one_gaussian(void) {
 static void test_ways_to_folds(int64_t n) {
     double scores[MOST], alone[MOST];
     problem p;
-    pose(&p, draw_d5(n, 3), n, FGM_CRITERION_CV);
+    pose(&p, draw_d5(n, 4), n, FGM_CRITERION_CV);
     fgm_trials *trials;
     fgm_selection selection = search(&p, scores, &trials);
     check(selection.mixture.n_components >= 4, "%d components of D5", selection.mixture.n_components);
@@ -237,19 +237,20 @@ static double held_out_from(problem *p, const fgm_mixture *whole) {
     return sum;
 }
 
-/* One half of each of these five has missed a component of D5. Its folds look again: if they did not, held-out rows would say 9 to 54 nats less of
+/* One half of each of these five has missed a component of D5. Its folds look again: if they did not, held-out rows would say 13 to 57 nats less of
  * five components. */
 static void test_a_half_that_has_missed_a_component(void) {
     double scores[MOST];
-    for (uint64_t seed = 5; seed < 10; ++seed) {
+    const uint64_t seeds[] = {14, 24, 42, 43, 48};
+    for (size_t i = 0; i < sizeof seeds / sizeof *seeds; ++i) {
         problem p;
-        pose(&p, draw_d5(FEWER_ROWS, seed), FEWER_ROWS, FGM_CRITERION_CV);
+        pose(&p, draw_d5(FEWER_ROWS, seeds[i]), FEWER_ROWS, FGM_CRITERION_CV);
         fgm_selection selection = search(&p, scores, NULL);
         fgm_mixture_release(&selection.mixture);
         p.options.n_components = 5;
         selection = search(&p, NULL, NULL);
         double lost = held_out_from(&p, &selection.mixture) - FEWER_ROWS * scores[4];
-        check(lost < 6.0, "folds of data set %d lose %g nats", (int)seed, lost);
+        check(lost < 6.0, "folds of data set %d lose %g nats", (int)seeds[i], lost);
         fgm_mixture_release(&selection.mixture);
         put_away(&p);
     }
