@@ -270,7 +270,8 @@ def main() -> None:
         f"## Maps, Gaussian, rho = {RHO}\n\nGoals: a bias no larger than gmm-mi's published one, within two Monte "
         f"Carlo errors, and a scatter of at most {LARGEST_SCATTER} limits.\n\n{map_table(groups)}\n\n"
         f'With marginals="gaussianize", goal {LARGEST_DIFFERENCE:g}:\n\n{normal_scores_table(groups)}\n\n'
-        "## Rows in another order\n\nFits do not depend on it; replicates draw rows by their numbers in the data. Goals: "
+        "## Rows in another order\n\nFits do not depend on it; replicates draw rows by their numbers in the data. "
+        "Goals: "
         f"without replicates a change of at most {LARGEST_DIFFERENCE:g}, with them a root mean square of less than "
         f"{LARGEST_SHIFT} error bar. Under another seed folds hold other rows, which may choose another number of "
         f"components or map: no goal.\n\n{order_table(groups)}"

@@ -71,7 +71,7 @@ def test_other_ways_to_the_same_number(unsure):
 
 
 def test_rows_of_a_group_count_once():
-    """Rows that are there twice make no map surer, but for chance: as groups of their own they fall into other folds."""
+    """Rows that are there twice make no map surer. As groups of their own they fall into other folds."""
     options = {"n_components": 3, "integral": "data", "error": "delta"}
     less = more = 0
     for seed in range(40):
