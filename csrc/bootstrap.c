@@ -275,6 +275,26 @@ static int change_numbers(replicate_fit *fit, int from, int to) {
     return FGM_OK;
 }
 
+/* The value under the fits to all the data with the numbers of components that the replicate's weights choose. */
+static int integrate_whole(const replicate_fit *fit, double *value) {
+    const fgm_bootstrap *bootstrap = fit->bootstrap;
+    fgm_model whole = *bootstrap->model;
+    double error;
+    *value = bootstrap->plug_in;
+    if (same_numbers(fit, DRAWN, GIVEN)) return FGM_OK;
+    whole.mixtures = malloc((size_t)whole.n_classes * sizeof *whole.mixtures); /* which stay what they are and whose they are */
+    if (!whole.mixtures) return FGM_ERROR_MEMORY;
+    for (int c = 0; c < whole.n_classes; ++c) {
+        int number = number_of(fit, c, DRAWN);
+        bool is_given = number == number_of(fit, c, GIVEN);
+        whole.mixtures[c] = is_given ? bootstrap->model->mixtures[c] : bootstrap->trials[c].fits[number - 1];
+    }
+    int status = fgm_integrate_model(&whole, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work, bootstrap->seed,
+                                     value, &error);
+    free(whole.mixtures);
+    return status;
+}
+
 /* The estimate from mixtures fitted to the rows drawn, with the number of components chosen anew where that is asked for, and its centre. */
 static int estimate_replicate(replicate_fit *fit, double *value, double *centre) {
     double values[RULES];
@@ -294,7 +314,9 @@ static int estimate_replicate(replicate_fit *fit, double *value, double *centre)
             values[rule] = values[same];
         }
     }
-    *centre = 0.5 * (values[CAUTIOUS] + values[GIVEN]);
+    double whole;
+    FGM_TRY(integrate_whole(fit, &whole));
+    *centre = 0.5 * (values[CAUTIOUS] + values[GIVEN]) - (whole - fit->bootstrap->plug_in);
     return FGM_OK;
 }
 
@@ -459,6 +481,11 @@ int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     double *copies = NULL;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = find_numbers(bootstrap);
+    if (status == FGM_OK && bootstrap->numbers) {
+        double error;
+        status = fgm_integrate_model(bootstrap->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work,
+                                     bootstrap->seed, &bootstrap->plug_in, &error);
+    }
     if (status == FGM_OK) status = sort_by_number(bootstrap, &copies);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, work_of_replicates(bootstrap), run_replicate, bootstrap);
     fgm_release(copies);
