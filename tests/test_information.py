@@ -161,6 +161,25 @@ def test_replicates_that_choose_the_same_number_are_the_same():
     assert chosen.standard_error > fixed.standard_error
 
 
+@pytest.mark.parametrize("seed", [0, 11, 12])
+def test_the_numbers_that_replicates_choose_count_half(seed):
+    """Data choose one component: where a replicate chooses two, the plug-in of two is half of 2 plug_in.
+
+    The cautious number is one in all replicates, so that nothing else changes.
+    """
+    x, noise = np.random.default_rng(seed).normal(size=(2, 200))
+    y = 0.6 * x + 0.8 * noise
+    keywords = {"rng": seed, "n_bootstrap": 200, "marginals": "standardize"}
+    chosen, fixed = (fg.mutual_information(x, y, max_components=2, reselect=r, **keywords) for r in (True, False))
+    two = fg.mutual_information(x, y, n_components=2, **keywords)
+    assert chosen.n_components == 1
+    share = np.mean(chosen.bootstrap_distribution != fixed.bootstrap_distribution)
+    assert share > 0.1
+    expected = fixed.value + share * (two.plug_in - fixed.plug_in)
+    assert chosen.value == pytest.approx(expected, abs=3e-6)
+    assert abs(chosen.value - fixed.value) > 1e-3
+
+
 def test_replicates_choose_up_to_20_000_samples():
     x, y = gaussian(0.6, 20_001, 5)
     keywords = {"n_bootstrap": 2, "rng": 0, "marginals": "standardize", "max_components": 1}

@@ -98,7 +98,7 @@ def uniforms(key, count):
 
 
 def row_keys(columns):
-    """Key of each row: of its ranks in the columns, from the middle, whichever way up and in whatever order these are."""
+    """Key of each row: of its ranks in the columns, from the middle, whichever way up and in any order these are."""
     ranks = [[int(rank) for rank in 2 * rankdata(column) - len(column) - 1] for column in columns]
     rows = range(len(columns[0]))
     keys = [sum(mix(abs(column[i]) + 1) for column in ranks) & _MASK for i in rows]
