@@ -12,10 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_OF_ONE 512  /* the same where it has one component: of so many, a covariance needs no counting of those drawn */
+#define ROWS_OF_ONE 512  /* from which on a replicate of one component draws its rows in its pass: a covariance needs no counting of those drawn */
 #define LOOK_AT_ONCE 1e9 /* work after which a monitor looks */
 #define PASSES 10        /* of a replicate of several components, about */
 #define WORK_BESIDES 2000.0 /* its passes, in terms of densities */
+#define CHOSEN 0.6     /* share of the estimate with the numbers that replicates choose; of that with the given number, the rest */
+#define SCATTERED 0.85 /* share that the choice has in how far a replicate is off: what goes into the value scatters less than one choice */
 
 /* The numbers of components that a replicate is fitted with. */
 enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by the cautious; that of the fit to all the data */
@@ -316,7 +318,8 @@ static int estimate_replicate(replicate_fit *fit, double *value, double *centre)
     }
     double whole;
     FGM_TRY(integrate_whole(fit, &whole));
-    *centre = 0.5 * (values[CAUTIOUS] + values[GIVEN]) - (whole - fit->bootstrap->plug_in);
+    *value = values[GIVEN] + SCATTERED * (values[DRAWN] - values[GIVEN]);
+    *centre = values[GIVEN] + CHOSEN * (values[CAUTIOUS] - values[GIVEN] - 2.0 * (whole - fit->bootstrap->plug_in));
     return FGM_OK;
 }
 
