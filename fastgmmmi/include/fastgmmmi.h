@@ -480,9 +480,9 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
              double *centres));                          /* (count) */
 
 /* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
- * Where replicates choose their number of components anew, a centre is the mean of the replicate's MI with the number of components that half as many
- * rows would choose, and with that of the full fit, less what a fit to all rows with the number that the replicate chooses has more than plug_in: a
- * search is biased towards few components, a fixed number is taken as if it were known, and which one is chosen may be chance.
+ * Where replicates choose their number of components anew, value is made of two corrected estimates: .4 with the number of the full fit, and .6 with
+ * the numbers that replicates choose, corrected by replicates with the number that half as many rows would choose, since a search is biased towards
+ * few components. A centre holds what that takes from a replicate and adds to plug_in; bootstrap is .15 with the number of the full fit.
  * Then shortfall is added to value, which is 0 where shortfall is -plug_in, and the squares of shortfall, shortfall_error and marginals_error to that
  * of standard_error.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */
