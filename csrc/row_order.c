@@ -376,7 +376,7 @@ int fgm_fill_rows(fgm_prepared *prepared, const fgm_data *data, const fgm_option
 
 /* ---- some of the rows ------------------------------------------------------------------------------------------------------------------ */
 
-/* Each row with the same probability, on its own, as they came. */
+/* A random sample, in the order in which rows came. */
 static void take_as_they_came(const fgm_data *data, int64_t n_wanted, uint64_t stream, double *weights /* (n) */) {
     int64_t left = data->n;
     for (int64_t i = 0; i < data->n; ++i, --left) {
