@@ -492,6 +492,9 @@ int fgm_check_data(const fgm_data *data);
 /* Rows in random places that go by what is in them: columns, which must be finite, and weights, classes, draws; and ranks, unless they are many. */
 int fgm_fill_rows(fgm_prepared *prepared, const fgm_data *data, const fgm_options *options, uint64_t seed, fgm_fault *fault);
 
+/* Rows of positive weight. */
+int64_t fgm_count_present(const fgm_data *data);
+
 /* The weights of a random sample of the rows, which goes by what is in them: all others weigh nothing. */
 int fgm_thin_out(const fgm_data *data, const fgm_options *options, int64_t n_wanted, uint64_t seed, double *weights /* (n) */);
 

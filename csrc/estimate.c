@@ -790,7 +790,7 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
 static int fit_best_map(candidate *fitted, const fgm_data *data, const fgm_options *options, uint64_t seed, double *spread, fgm_fault *fault) {
     bool is_pair = data->quantity == FGM_QUANTITY_INFORMATION && data->given.d == 0 && !data->given.labels && data->x.d + data->y.d > 0;
     if (!is_pair) return fit_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault);
-    if (data->n <= map_rows(data)) return compare_maps(fitted, data, options, seed, spread, fault);
+    if (fgm_count_present(data) <= map_rows(data)) return compare_maps(fitted, data, options, seed, spread, fault);
     FGM_TRY(prepare_candidate(fitted, data, options, FGM_MARGINALS_STANDARDIZE, seed, fault));
     bool is_fitted = looks_normal(&fitted->prepared);
     if (is_fitted) FGM_TRY(fit_classes(&fitted->fits));

@@ -342,8 +342,13 @@ static int fill_columns(fgm_prepared *prepared, const fgm_data *data, const uint
         }
         if (data->sample_weight) weights[place] = data->sample_weight[i];
     }
-    for (int64_t i = 0; data->sample_weight && i < n; ++i) total += weights[i];
-    for (int64_t i = 0; data->sample_weight && i < n; ++i) weights[i] /= total / (double)n; /* their mean is one */
+    bool are_alike = true;
+    for (int64_t i = 0; data->sample_weight && i < n; ++i) {
+        total += weights[i];
+        are_alike = are_alike && weights[i] == weights[0];
+    }
+    if (are_alike) prepared->samples.weights = NULL; /* then they are none */
+    for (int64_t i = 0; !are_alike && i < n; ++i) weights[i] /= total / (double)n; /* their mean is one */
     return FGM_OK;
 }
 
@@ -377,12 +382,15 @@ int fgm_fill_rows(fgm_prepared *prepared, const fgm_data *data, const fgm_option
 /* ---- some of the rows ------------------------------------------------------------------------------------------------------------------ */
 
 /* A random sample, in the order in which rows came. */
-static void take_as_they_came(const fgm_data *data, int64_t n_wanted, uint64_t stream, double *weights /* (n) */) {
-    int64_t left = data->n;
-    for (int64_t i = 0; i < data->n; ++i, --left) {
-        bool taken = fgm_random_uniform(stream, (uint64_t)i) * (double)left < (double)n_wanted;
-        weights[i] = taken ? weight_of(data->sample_weight, i) : 0.0;
+static void take_as_they_came(const fgm_data *data, int64_t n, int64_t n_wanted, uint64_t stream, double *weights /* (data->n) */) {
+    int64_t left = n;
+    for (int64_t i = 0; i < data->n; ++i) {
+        weights[i] = weight_of(data->sample_weight, i);
+        if (weights[i] == 0.0) continue;
+        bool taken = fgm_random_uniform(stream, (uint64_t)(n - left)) * (double)left < (double)n_wanted;
+        if (!taken) weights[i] = 0.0;
         n_wanted -= taken;
+        --left;
     }
 }
 
@@ -411,11 +419,16 @@ static int take_by_contents(const fgm_data *data, const fgm_options *options, in
     return status;
 }
 
+int64_t fgm_count_present(const fgm_data *data) {
+    int64_t n = data->sample_weight ? 0 : data->n;
+    for (int64_t i = 0; data->sample_weight && i < data->n; ++i) n += data->sample_weight[i] > 0.0;
+    return n;
+}
+
 int fgm_thin_out(const fgm_data *data, const fgm_options *options, int64_t n_wanted, uint64_t seed, double *weights) {
     uint64_t stream = fgm_stream(seed, FGM_STREAM_MAP, 0);
-    int64_t n = 0;
-    for (int64_t i = 0; i < data->n; ++i) n += weight_of(data->sample_weight, i) > 0.0;
+    int64_t n = fgm_count_present(data);
     if (n < FGM_MANY_ROWS) return take_by_contents(data, options, n, n_wanted, stream, weights);
-    take_as_they_came(data, n_wanted, stream, weights);
+    take_as_they_came(data, n, n_wanted, stream, weights);
     return FGM_OK;
 }
