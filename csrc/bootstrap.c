@@ -190,6 +190,7 @@ typedef struct replicate_fit {
     fgm_samples samples; /* the rows drawn; all rows where they are drawn in passes */
     uint64_t key;
     const int16_t *numbers; /* (2, n_classes): drawn and cautious; NULL: that given */
+    double gain;            /* of the fits to all the data with the numbers drawn, over the plug-in */
     fgm_monitor *monitor;
     double *within; /* (d(d+1)/2) covariance within classes of the rows drawn */
     fgm_model model;
@@ -277,26 +278,6 @@ static int change_numbers(replicate_fit *fit, int from, int to) {
     return FGM_OK;
 }
 
-/* The value under the fits to all the data with the numbers of components that the replicate's weights choose. */
-static int integrate_whole(const replicate_fit *fit, double *value) {
-    const fgm_bootstrap *bootstrap = fit->bootstrap;
-    fgm_model whole = *bootstrap->model;
-    double error;
-    *value = bootstrap->plug_in;
-    if (same_numbers(fit, DRAWN, GIVEN)) return FGM_OK;
-    whole.mixtures = malloc((size_t)whole.n_classes * sizeof *whole.mixtures); /* which stay what they are and whose they are */
-    if (!whole.mixtures) return FGM_ERROR_MEMORY;
-    for (int c = 0; c < whole.n_classes; ++c) {
-        int number = number_of(fit, c, DRAWN);
-        bool is_given = number == number_of(fit, c, GIVEN);
-        whole.mixtures[c] = is_given ? bootstrap->model->mixtures[c] : bootstrap->trials[c].fits[number - 1];
-    }
-    int status = fgm_integrate_model(&whole, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work, bootstrap->seed,
-                                     value, &error);
-    free(whole.mixtures);
-    return status;
-}
-
 /* The estimate from mixtures fitted to the rows drawn, with the number of components chosen anew where that is asked for, and its centre. */
 static int estimate_replicate(replicate_fit *fit, double *value, double *centre) {
     double values[RULES];
@@ -316,10 +297,8 @@ static int estimate_replicate(replicate_fit *fit, double *value, double *centre)
             values[rule] = values[same];
         }
     }
-    double whole;
-    FGM_TRY(integrate_whole(fit, &whole));
     *value = values[GIVEN] + SCATTERED * (values[DRAWN] - values[GIVEN]);
-    *centre = values[GIVEN] + CHOSEN * (values[CAUTIOUS] - values[GIVEN] - 2.0 * (whole - fit->bootstrap->plug_in));
+    *centre = values[GIVEN] + CHOSEN * (values[CAUTIOUS] - values[GIVEN] - 2.0 * fit->gain);
     return FGM_OK;
 }
 
@@ -344,6 +323,7 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
         fgm_samples samples = {drawn.n, drawn.n, bootstrap->prepared->d, drawn.columns, drawn.weights, drawn.groups};
         if (drawn.is_drawn_in_passes) samples = bootstrap->by_number;
         replicate_fit fit = {.bootstrap = bootstrap, .drawn = &drawn, .samples = samples, .key = key, .numbers = numbers, .monitor = &monitor};
+        if (bootstrap->gains) fit.gain = bootstrap->gains[index];
         status = estimate_replicate(&fit, &value, &centre);
         fgm_release(fit.within);
         fgm_model_release(&fit.model);
@@ -448,6 +428,67 @@ static int find_numbers(fgm_bootstrap *bootstrap) {
     return make_other_fits(bootstrap);
 }
 
+/* Values under fits to all the data, with the numbers of components given and with all that replicates choose, once each. */
+typedef struct whole_values {
+    const fgm_bootstrap *bootstrap;
+    int64_t n;
+    int64_t *first; /* (n): the first replicate that chooses these numbers; GIVEN_TO_ALL: those given */
+    double *values; /* (n) */
+} whole_values;
+
+#define GIVEN_TO_ALL (-1)
+
+static int number_drawn(const fgm_bootstrap *bootstrap, int64_t replicate, int class) {
+    bool is_chosen = replicate != GIVEN_TO_ALL && bootstrap->trials[class].n > 0;
+    return is_chosen ? bootstrap->numbers[replicate * 2 * bootstrap->model->n_classes + class] : bootstrap->model->mixtures[class].n_components;
+}
+
+static bool are_numbers_equal(const fgm_bootstrap *bootstrap, int64_t replicate, int64_t other) {
+    for (int c = 0; c < bootstrap->model->n_classes; ++c) {
+        if (number_drawn(bootstrap, replicate, c) != number_drawn(bootstrap, other, c)) return false;
+    }
+    return true;
+}
+
+static int integrate_whole(void *task_data, int64_t index, int is_caller) {
+    const whole_values *all = task_data;
+    const fgm_bootstrap *bootstrap = all->bootstrap;
+    fgm_model whole = *bootstrap->model;
+    double error;
+    (void)is_caller; /* there is nothing to report: it takes no longer than a replicate */
+    whole.mixtures = malloc((size_t)whole.n_classes * sizeof *whole.mixtures); /* views of those that there are */
+    if (!whole.mixtures) return FGM_ERROR_MEMORY;
+    for (int c = 0; c < whole.n_classes; ++c) {
+        const fgm_mixture *given = &bootstrap->model->mixtures[c];
+        int number = number_drawn(bootstrap, all->first[index], c);
+        whole.mixtures[c] = number == given->n_components ? *given : bootstrap->trials[c].fits[number - 1];
+    }
+    int status = fgm_integrate_model(&whole, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work, bootstrap->seed,
+                                     &all->values[index], &error);
+    free(whole.mixtures);
+    return status;
+}
+
+/* What the fits to all the data with each replicate's numbers have more than the plug-in. */
+static int find_gains(fgm_bootstrap *bootstrap) {
+    int64_t count = bootstrap->count, *which = malloc((size_t)(2 * count + 1) * sizeof *which);
+    whole_values all = {.bootstrap = bootstrap, .n = 1, .first = which ? which + count : NULL};
+    bootstrap->gains = fgm_allocate((size_t)count);
+    all.values = fgm_allocate((size_t)count + 1);
+    int status = which && bootstrap->gains && all.values ? FGM_OK : FGM_ERROR_MEMORY;
+    if (status == FGM_OK) all.first[0] = GIVEN_TO_ALL;
+    for (int64_t i = 0; status == FGM_OK && i < count; ++i) {
+        which[i] = 0;
+        while (which[i] < all.n && !are_numbers_equal(bootstrap, i, all.first[which[i]])) ++which[i];
+        if (which[i] == all.n) all.first[all.n++] = i;
+    }
+    if (status == FGM_OK) status = fgm_run(bootstrap->options, all.n, INFINITY, integrate_whole, &all);
+    for (int64_t i = 0; status == FGM_OK && i < count; ++i) bootstrap->gains[i] = all.values[which[i]] - all.values[0];
+    free(which);
+    fgm_release(all.values);
+    return status;
+}
+
 int fgm_find_curvatures(const fgm_prepared *prepared, const fgm_model *model, fgm_curvature *curvatures) {
     volatile int64_t nothing_done = 0;
     fgm_monitor monitor = fgm_monitor_start(prepared->settings.options, &nothing_done, prepared->settings.options->n_bootstrap, 1);
@@ -484,15 +525,13 @@ int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     double *copies = NULL;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = find_numbers(bootstrap);
-    if (status == FGM_OK && bootstrap->numbers) {
-        double error;
-        status = fgm_integrate_model(bootstrap->model, &bootstrap->prepared->layout, bootstrap->integration_tol, bootstrap->integration_work,
-                                     bootstrap->seed, &bootstrap->plug_in, &error);
-    }
+    bool is_chosen = bootstrap->numbers && bootstrap->options->integral != FGM_INTEGRAL_DATA;
+    if (status == FGM_OK && is_chosen) status = find_gains(bootstrap);
     if (status == FGM_OK) status = sort_by_number(bootstrap, &copies);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, work_of_replicates(bootstrap), run_replicate, bootstrap);
     fgm_release(copies);
     free(bootstrap->numbers);
+    fgm_release(bootstrap->gains);
     fgm_release_curvatures(bootstrap->curvatures, n_classes);
     return status;
 }

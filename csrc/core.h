@@ -541,7 +541,7 @@ typedef struct fgm_bootstrap {
     fgm_curvature *curvatures; /* (n_classes): at its mixtures */
     fgm_trials *trials; /* (n_classes): of those whose number of components is chosen anew; NULL: of none */
     int16_t *numbers; /* (count, 2, n_classes): chosen so, and by the cautious */
-    double plug_in; /* under the model, where numbers are chosen */
+    double *gains; /* (count): of the fits to all the data with the numbers chosen, over the plug-in */
     fgm_samples by_number; /* all rows in the order in which replicates draw them, where these may do so in passes */
     uint64_t seed;
     double integration_tol, integration_work;
