@@ -297,6 +297,10 @@ static int estimate_replicate(replicate_fit *fit, double *value, double *centre)
             values[rule] = values[same];
         }
     }
+    if (!fit->bootstrap->gains) {
+        *centre = 0.5 * (values[CAUTIOUS] + values[GIVEN]);
+        return FGM_OK;
+    }
     *value = values[GIVEN] + SCATTERED * (values[DRAWN] - values[GIVEN]);
     *centre = values[GIVEN] + CHOSEN * (values[CAUTIOUS] - values[GIVEN] - 2.0 * fit->gain);
     return FGM_OK;
@@ -469,6 +473,14 @@ static int integrate_whole(void *task_data, int64_t index, int is_caller) {
     return status;
 }
 
+/* Whether what replicates choose counts in the value. Not where the data have chosen one component: some replicates choose more by chance, none less,
+ * and the value would be too large. */
+static bool counts_choices(const fgm_bootstrap *bootstrap) {
+    bool are_several = false;
+    for (int c = 0; c < bootstrap->model->n_classes; ++c) are_several |= bootstrap->model->mixtures[c].n_components > 1;
+    return bootstrap->numbers && bootstrap->options->integral != FGM_INTEGRAL_DATA && are_several;
+}
+
 /* What the fits to all the data with each replicate's numbers have more than the plug-in. */
 static int find_gains(fgm_bootstrap *bootstrap) {
     int64_t count = bootstrap->count, *which = malloc((size_t)(2 * count + 1) * sizeof *which);
@@ -525,8 +537,7 @@ int fgm_run_bootstrap(fgm_bootstrap *bootstrap) {
     double *copies = NULL;
     int status = fgm_find_curvatures(bootstrap->prepared, bootstrap->model, bootstrap->curvatures);
     if (status == FGM_OK) status = find_numbers(bootstrap);
-    bool is_chosen = bootstrap->numbers && bootstrap->options->integral != FGM_INTEGRAL_DATA;
-    if (status == FGM_OK && is_chosen) status = find_gains(bootstrap);
+    if (status == FGM_OK && counts_choices(bootstrap)) status = find_gains(bootstrap);
     if (status == FGM_OK) status = sort_by_number(bootstrap, &copies);
     if (status == FGM_OK) status = fgm_run(bootstrap->options, bootstrap->count, work_of_replicates(bootstrap), run_replicate, bootstrap);
     fgm_release(copies);

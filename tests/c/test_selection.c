@@ -4,6 +4,7 @@
 #define ROWS 400
 #define MANY_ROWS 6000 /* enough for pilots: folds of 1,200 */
 #define FEWER_ROWS 1000 /* enough for halves */
+#define FEW_ROWS 150 /* of one Gaussian that replicates now and then take for more */
 #define FOLDS 5
 #define MOST 6
 
@@ -256,6 +257,95 @@ static void test_a_half_that_has_missed_a_component(void) {
     }
 }
 
+/* ---- what replicates make of it ---------------------------------------------------------------------------------------------------- */
+
+#define REPLICATES 40
+
+/* Replicates of a mixture of one class; trials NULL: its number of components is fixed. */
+static void resample(problem *p, fgm_mixture *mixture, fgm_trials *trials, double *values /* (REPLICATES) */, double *centres /* (REPLICATES) */) {
+    double probability = 1.0;
+    fgm_model model = {.n_classes = 1, .d = 2, .labels = p->prepared.classes.labels, .probabilities = &probability, .mixtures = mixture};
+    fgm_bootstrap bootstrap = {
+        .prepared = &p->prepared,
+        .options = &p->options,
+        .model = &model,
+        .trials = trials,
+        .seed = 3,
+        .integration_tol = 1e-6,
+        .integration_work = FGM_MAX_WORK,
+        .values = values,
+        .centres = centres,
+        .count = REPLICATES,
+    };
+    check_status(fgm_run_bootstrap(&bootstrap), FGM_OK, "bootstrap");
+}
+
+static double integrate(problem *p, fgm_mixture *mixture) {
+    double probability = 1.0, value = NAN, error;
+    fgm_model model = {.n_classes = 1, .d = 2, .labels = p->prepared.classes.labels, .probabilities = &probability, .mixtures = mixture};
+    check_status(fgm_integrate_model(&model, &p->prepared.layout, 1e-6, FGM_MAX_WORK, 3, &value, &error), FGM_OK, "integral");
+    return value;
+}
+
+/* Values and centres, put together from what each replicate's weights choose and from replicates of each number by itself. */
+static void test_numbers_that_replicates_choose(void) {
+    double values[REPLICATES], centres[REPLICATES], of_number[MOST][REPLICATES], ignored[REPLICATES], whole[MOST], weights[ROWS], drawn[ROWS];
+    problem p;
+    pose(&p, draw_d5(ROWS, 3), ROWS, FGM_CRITERION_CV);
+    fgm_trials *trials;
+    fgm_selection selection = search(&p, NULL, &trials);
+    int given = selection.mixture.n_components, n_others = 0, n_cautious = 0;
+    check(given > 1, "%d components", given);
+    resample(&p, &selection.mixture, trials, values, centres);
+    for (int k = 1; k <= trials->n && k <= MOST; ++k) {
+        fgm_mixture *mixture = k == given ? &selection.mixture : &trials->fits[k - 1];
+        if (mixture->n_components != k) continue; /* no replicate asks for it */
+        resample(&p, mixture, NULL, of_number[k - 1], ignored);
+        whole[k - 1] = integrate(&p, mixture);
+    }
+    for (int i = 0; i < REPLICATES; ++i) {
+        int chosen, cautious;
+        for (int64_t first = 0; first < ROWS; first += FGM_DRAWN_AT_ONCE) {
+            int count = ROWS - first < FGM_DRAWN_AT_ONCE ? (int)(ROWS - first) : FGM_DRAWN_AT_ONCE;
+            fgm_get_kernels()->draw_weights(fgm_stream(3, FGM_STREAM_BOOTSTRAP, (uint64_t)i), first, count, drawn + first);
+        }
+        for (int row = 0; row < ROWS; ++row) weights[row] = drawn[p.prepared.draws[row]];
+        fgm_trials_choose(trials, weights, &chosen, &cautious);
+        double fixed = of_number[given - 1][i], free = of_number[chosen - 1][i], gain = whole[chosen - 1] - whole[given - 1];
+        double value = 0.85 * free + 0.15 * fixed, centre = 0.6 * of_number[cautious - 1][i] + 0.4 * fixed - 1.2 * gain;
+        check(fabs(values[i] - value) < 1e-6 && fabs(centres[i] - centre) < 1e-6, "replicate %d is %g about %g instead of %g about %g", i, values[i],
+              centres[i], value, centre);
+        n_others += chosen != given;
+        n_cautious += cautious != chosen;
+    }
+    check(n_others > 3 && n_cautious > 3, "%d choose otherwise, %d cautiously", n_others, n_cautious);
+    fgm_mixture_release(&selection.mixture);
+    fgm_trials_release(trials, 1);
+    put_away(&p);
+}
+
+/* Where the data have chosen one component, what replicates choose is not in the value, but in the error bar. */
+static void test_one_component_is_not_added_to(void) {
+    double values[REPLICATES], centres[REPLICATES], fixed[REPLICATES], ignored[REPLICATES];
+    problem p;
+    pose(&p, draw_gaussian(FEW_ROWS), FEW_ROWS, FGM_CRITERION_CV);
+    p.options.patience = 2; /* not the rule by which a search of one Gaussian ends */
+    fgm_trials *trials;
+    fgm_selection selection = search(&p, NULL, &trials);
+    check(selection.mixture.n_components == 1, "%d components", selection.mixture.n_components);
+    resample(&p, &selection.mixture, trials, values, centres);
+    resample(&p, &selection.mixture, NULL, fixed, ignored);
+    int n_others = 0;
+    for (int i = 0; i < REPLICATES; ++i) {
+        check(fabs(centres[i] - fixed[i]) < 1e-12, "centre %d is %g instead of %g", i, centres[i], fixed[i]); /* the cautious choose one too */
+        n_others += fabs(values[i] - fixed[i]) > 1e-6;
+    }
+    check(n_others > 0, "no replicate chooses otherwise");
+    fgm_mixture_release(&selection.mixture);
+    fgm_trials_release(trials, 1);
+    put_away(&p);
+}
+
 int main(void) {
     test_held_out_density_of_one_gaussian();
     for (int criterion = FGM_CRITERION_CV; criterion <= FGM_CRITERION_BIC; ++criterion) test_the_data_choose_what_was_chosen(criterion);
@@ -264,5 +354,7 @@ int main(void) {
     test_ways_to_folds(MANY_ROWS);
     test_ways_to_folds(FEWER_ROWS);
     test_a_half_that_has_missed_a_component();
+    test_numbers_that_replicates_choose();
+    test_one_component_is_not_added_to();
     return summary();
 }
