@@ -76,7 +76,7 @@ class MIResult:
         Estimated error of the integral behind `plug_in`, in `units`.
     bootstrap_distribution : ndarray, (n_bootstrap,)
         Estimate of each replicate, as it is, in `units`; NaN where a replicate could not be fitted. Where it chose a
-        number of components, .85 of it is with that, .15 with the number of the fit to all the data.
+        number of components, and the data more than one, .15 of it is with the number of the fit to all the data.
     shortfall : float
         Information that nearest neighbours find in the data but not in samples of the mixture, in `units`; below zero
         half of what the mixture claims beyond the mean log ratio of the rows that it was fitted to, or all that it

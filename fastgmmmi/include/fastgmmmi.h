@@ -480,9 +480,10 @@ FGM_FUNCTION(int, fgm_bootstrap_range, (const double *x, /* (n, dx) */
              double *centres));                          /* (count) */
 
 /* value, standard_error and n_failed of result: corrected where is_corrected, else 2 plug_in - mean(centres), and the standard deviation of bootstrap.
- * Where replicates choose their number of components anew, value is made of two corrected estimates: .4 with the number of the full fit, and .6 with
- * the numbers that replicates choose, corrected by replicates with the number that half as many rows would choose, since a search is biased towards
- * few components. A centre holds what that takes from a replicate and adds to plug_in; bootstrap is .15 with the number of the full fit.
+ * Where replicates choose their number of components anew, and the data have chosen more than one, value is made of two corrected estimates: .4 with the
+ * number of the full fit, and .6 with the numbers that replicates choose, corrected by replicates with the number that half as many rows would choose,
+ * since a search is biased towards few components. A centre holds what that takes from a replicate and adds to plug_in; bootstrap is .15 with the number
+ * of the full fit. Where the data have chosen one component, a centre is the mean of both corrections, and the plug-in that of one.
  * Then shortfall is added to value, which is 0 where shortfall is -plug_in, and the squares of shortfall, shortfall_error and marginals_error to that
  * of standard_error.
  * Errors: FGM_ERROR_VERSION. Allocates nothing. */
