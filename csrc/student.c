@@ -466,6 +466,10 @@ void fgm_student_release(fgm_student *student) {
 
 /* ---- what follows from it ----------------------------------------------------------------------------------------------------------- */
 
+/* Whether the degrees of freedom are as many as are looked for: then it stands for a Gaussian, of which independent parts have no information, while
+ * under so many they have a little, in replicates too. */
+static bool is_gaussian(const fgm_student *student) { return student->freedom >= MOST * exp(-1.5 * OFFSET); }
+
 /* Entropy of some of x, y and given, but for d/2 ln(nu pi), which informations do without. */
 static int find_entropy(const fgm_student *student, const fgm_layout *layout, unsigned sides, double *entropy) {
     int32_t columns[FGM_MAX_DIMENSION];
@@ -482,7 +486,9 @@ static int find_entropy(const fgm_student *student, const fgm_layout *layout, un
     *entropy = 0.0;
     if (d == 0) return FGM_OK;
     FGM_TRY(fgm_mixture_take_columns(&student->dispersion, 0, columns, d, mean, factor));
-    *entropy = log_gamma(half) - log_gamma(half + 0.5 * d) + (half + 0.5 * d) * (digamma(half + 0.5 * d) - digamma(half));
+    if (!is_gaussian(student)) {
+        *entropy = log_gamma(half) - log_gamma(half + 0.5 * d) + (half + 0.5 * d) * (digamma(half + 0.5 * d) - digamma(half));
+    }
     for (int i = 0; i < d; ++i) *entropy += log(factor[FGM_TRIANGLE(i) + i]);
     return FGM_OK;
 }

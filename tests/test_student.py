@@ -244,6 +244,16 @@ def test_auto_takes_it_where_a_few_pairs_would_decide():
     assert taken.count("studentize") >= 7
 
 
+def test_as_many_degrees_of_freedom_as_are_looked_for_are_none():
+    """The information is a Gaussian's, which is nothing for independent parts: under 196 it would be 5e-5 at least."""
+    X = np.random.default_rng(3).normal(size=(20_000, 4))
+    r = fg.mutual_information(X[:, :2], X[:, 2:], marginals="studentize", n_bootstrap=0, rng=0)
+    assert r.degrees_of_freedom > 195
+    dispersion = r.model.covariances[0]
+    determinants = [np.linalg.det(dispersion[part, part]) for part in (slice(2), slice(2, 4), slice(4))]
+    assert r.plug_in == pytest.approx(0.5 * math.log(determinants[0] * determinants[1] / determinants[2]), rel=1e-9)
+
+
 def test_auto_does_not_take_it_elsewhere():
     rng = np.random.default_rng(14)
     x = rng.normal(size=800)
