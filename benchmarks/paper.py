@@ -28,7 +28,8 @@ GRIDS = {
 }
 
 RHO = 0.6
-SIZES, REPEATS = [200, 2_000, 20_000], 200
+REPEATS = {200: 1_000, 2_000: 1_000, 20_000: 200}  # 200 in the paper, which tell a scatter to 5% only
+SIZES = list(REPEATS)
 NORMAL_SCORES, NORMAL_SCORES_REPEATS = "normal scores", 20
 PUBLISHED_BIAS = {200: 0.0065, 2_000: 0.0016, 20_000: 0.0003}
 PUBLISHED_SCATTER = {200: 0.045, 2_000: 0.014, 20_000: 0.004}
@@ -244,9 +245,9 @@ def main() -> None:
     """Run what is missing and publish the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gmm-mi", type=int, default=GMM_MI_SEEDS, metavar="SEEDS", help="data sets of gmm-mi's")
-    report.add_run_options(parser, REPEATS)
+    report.add_run_options(parser, max(REPEATS.values()))
     options = parser.parse_args()
-    wanted = {(name, n): REPEATS for n in SIZES for name in MAPS}
+    wanted = {(name, n): REPEATS[n] for n in SIZES for name in MAPS}
     wanted |= {(NORMAL_SCORES, n): NORMAL_SCORES_REPEATS for n in SIZES}
     wanted |= {(name, n): ORDERED_REPEATS for name in ORDERED for n in ORDERED_SIZES}
     places = {(name, value): GRID_SEEDS for name, (_, values) in GRIDS.items() for value in values}
@@ -276,7 +277,7 @@ def main() -> None:
         f"{LARGEST_SHIFT} error bar. Under another seed folds hold other rows, which may choose another number of "
         f"components or map: no goal.\n\n{order_table(groups)}"
     )
-    complete = options.seeds >= REPEATS and sum(map(len, groups.values())) == len(keys)
+    complete = options.seeds >= max(REPEATS.values()) and sum(map(len, groups.values())) == len(keys)
     report.publish("paper", text, options.record or complete, picture(families, groups))
 
 
