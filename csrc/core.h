@@ -54,6 +54,9 @@ typedef struct fgm_samples {
     const uint32_t *groups; /* (n): the rows of one group stand together; or NULL: each row is its own */
 } fgm_samples;
 
+/* Of row i; rows without weights weigh one each. */
+static inline double fgm_weight_of(const double *weights /* (n) or NULL */, int64_t i) { return weights ? weights[i] : 1.0; }
+
 /* Rows [first, last) of a sample set, sharing its memory. */
 fgm_samples fgm_rows(fgm_samples samples, int64_t first, int64_t last);
 

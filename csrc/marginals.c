@@ -112,8 +112,6 @@ int fgm_apply_normal_scores(const double *knots, const double *scores, int64_t n
 
 /* ---- standardising ---------------------------------------------------------------------------------------------------------------- */
 
-static double weight_of(const double *weights, int64_t i) { return weights ? weights[i] : 1.0; }
-
 /* Mean and standard deviation of one column, which is then standardised in place. False where it is constant but for rounding. */
 static bool standardize_column(double *column /* (n) */, int64_t n, const double *weights /* (n) or NULL */, double *location, double *scale) {
     double low = INFINITY, high = -INFINITY;
@@ -129,17 +127,17 @@ static bool standardize_column(double *column /* (n) */, int64_t n, const double
     double unit = ldexp(1.0, exponent > 1000 ? 1000 : exponent < -1000 ? -1000 : exponent), inverse = 1.0 / unit;
     double total = 0.0, sum = 0.0, rest = 0.0, square = 0.0;
     for (int64_t i = 0; i < n; ++i) {
-        total += weight_of(weights, i);
-        sum += weight_of(weights, i) * (column[i] * inverse);
+        total += fgm_weight_of(weights, i);
+        sum += fgm_weight_of(weights, i) * (column[i] * inverse);
     }
     double mean = sum / total;
-    for (int64_t i = 0; i < n; ++i) rest += weight_of(weights, i) * (column[i] * inverse - mean);
+    for (int64_t i = 0; i < n; ++i) rest += fgm_weight_of(weights, i) * (column[i] * inverse - mean);
     mean += rest / total;
     /* The spread may be far smaller than the values: scale once more, by the range, before squaring. */
     double range = (high * inverse - low * inverse);
     for (int64_t i = 0; i < n; ++i) {
         double centred = (column[i] * inverse - mean) / range;
-        square += weight_of(weights, i) * centred * centred;
+        square += fgm_weight_of(weights, i) * centred * centred;
     }
     double deviation = sqrt(square / total) * range;
     for (int64_t i = 0; i < n; ++i) column[i] = (column[i] * inverse - mean) / deviation;
@@ -154,9 +152,9 @@ static int check_weights(const double *weights, int64_t n, double *total, int64_
     *total = 0.0;
     *n_positive = 0;
     for (int64_t i = 0; i < n; ++i) {
-        if (!(weight_of(weights, i) >= 0.0) || !isfinite(weight_of(weights, i))) return FGM_ERROR_WEIGHTS;
-        *total += weight_of(weights, i);
-        *n_positive += weight_of(weights, i) > 0.0;
+        if (!(fgm_weight_of(weights, i) >= 0.0) || !isfinite(fgm_weight_of(weights, i))) return FGM_ERROR_WEIGHTS;
+        *total += fgm_weight_of(weights, i);
+        *n_positive += fgm_weight_of(weights, i) > 0.0;
     }
     return *total > 0.0 && isfinite(*total) ? FGM_OK : FGM_ERROR_WEIGHTS;
 }
@@ -289,12 +287,12 @@ static double add_products(fgm_samples samples, const double *center /* (d) */, 
         fgm_samples rows = fgm_rows(samples, first, first + BLOCK);
         for (int i = 0; i < rows.d; ++i) {
             const double *column = rows.columns + i * rows.stride;
-            for (int64_t row = 0; row < rows.n; ++row) left[row] = weight_of(rows.weights, row) * (column[row] - center[i]);
+            for (int64_t row = 0; row < rows.n; ++row) left[row] = fgm_weight_of(rows.weights, row) * (column[row] - center[i]);
             for (int j = 0; j <= i; ++j) {
                 products[FGM_TRIANGLE(i) + j] += sum_of_products(left, rows.columns + j * rows.stride, center[j], rows.n);
             }
         }
-        for (int64_t row = 0; row < rows.n; ++row) total += weight_of(rows.weights, row);
+        for (int64_t row = 0; row < rows.n; ++row) total += fgm_weight_of(rows.weights, row);
     }
     return total;
 }
@@ -303,8 +301,8 @@ static void find_center(fgm_samples samples, double *center /* (d) */) {
     for (int j = 0; j < samples.d; ++j) {
         double sum = 0.0, total = 0.0;
         for (int64_t row = 0; row < samples.n; ++row) {
-            sum += weight_of(samples.weights, row) * samples.columns[j * samples.stride + row];
-            total += weight_of(samples.weights, row);
+            sum += fgm_weight_of(samples.weights, row) * samples.columns[j * samples.stride + row];
+            total += fgm_weight_of(samples.weights, row);
         }
         center[j] = sum / total;
     }

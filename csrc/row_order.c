@@ -17,8 +17,6 @@
 #define SCATTERED_ROWS 4000000 /* from which on a list of places would be a burden: 4 bytes a row */
 #define FEISTEL_ROUNDS 6
 
-static double weight_of(const double *weights, int64_t i) { return weights ? weights[i] : 1.0; }
-
 static bool are_paired(const fgm_data *data) { return data->quantity == FGM_QUANTITY_PAIRED_DIVERGENCE; }
 
 /* ---- keys ------------------------------------------------------------------------------------------------------------------------------ */
@@ -42,7 +40,7 @@ static int rank_column(void *task_data, int64_t j, int is_caller) {
     (void)is_caller; /* there is nothing to report: it takes no longer than a pass or two */
     if (!values) return FGM_ERROR_MEMORY;
     for (int64_t i = 0; i < all->data->n; ++i) {
-        if (weight_of(all->data->sample_weight, i) > 0.0) values[taken++] = all->columns[j][i * all->strides[j]];
+        if (fgm_weight_of(all->data->sample_weight, i) > 0.0) values[taken++] = all->columns[j][i * all->strides[j]];
     }
     int status = fgm_rank(values, n, ranks);
     for (int64_t first = 0, last; status == FGM_OK && first < n; first = last) {
@@ -88,7 +86,7 @@ static void add_labels(const fgm_data *data, uint64_t *keys /* (n) */) {
     const fgm_variable variables[3] = {data->x, data->y, data->given};
     for (int v = 0; v < 3; ++v) {
         for (int64_t i = 0, taken = 0; variables[v].labels && i < data->n; ++i) {
-            if (weight_of(data->sample_weight, i) > 0.0) keys[taken++] += fgm_mix(~(uint64_t)variables[v].labels[i]);
+            if (fgm_weight_of(data->sample_weight, i) > 0.0) keys[taken++] += fgm_mix(~(uint64_t)variables[v].labels[i]);
         }
     }
 }
@@ -183,7 +181,7 @@ static int read_groups(const fgm_data *data, int64_t n_rows, uint64_t seed, uint
     for (int64_t i = 0; status == FGM_OK && i < data->n; ++i) {
         if (data->groups[i] < 0 || data->groups[i] >= data->n) {
             status = FGM_ERROR_GROUPS;
-        } else if (weight_of(data->sample_weight, i) > 0.0) {
+        } else if (fgm_weight_of(data->sample_weight, i) > 0.0) {
             group_of[taken] = order[data->groups[i]];
             numbers[group_of[taken++]] = 1;
         }
@@ -328,7 +326,7 @@ static int fill_columns(fgm_prepared *prepared, const fgm_data *data, const uint
     for (int v = 0; v < 3; ++v) strides[v] = variables[v].stride ? variables[v].stride : variables[v].d;
     double *weights = prepared->memory + (int64_t)prepared->d * stride, total = 0.0;
     for (int64_t i = 0; i < data->n; ++i) {
-        if (weight_of(data->sample_weight, i) == 0.0) continue;
+        if (fgm_weight_of(data->sample_weight, i) == 0.0) continue;
         int64_t place = places ? places[taken] : fgm_scattered_place(key, n, (uint32_t)taken);
         ++taken;
         double *to = prepared->memory + place;
@@ -385,7 +383,7 @@ int fgm_fill_rows(fgm_prepared *prepared, const fgm_data *data, const fgm_option
 static void take_as_they_came(const fgm_data *data, int64_t n, int64_t n_wanted, uint64_t stream, double *weights /* (data->n) */) {
     int64_t left = n;
     for (int64_t i = 0; i < data->n; ++i) {
-        weights[i] = weight_of(data->sample_weight, i);
+        weights[i] = fgm_weight_of(data->sample_weight, i);
         if (weights[i] == 0.0) continue;
         bool taken = fgm_random_uniform(stream, (uint64_t)(n - left)) * (double)left < (double)n_wanted;
         if (!taken) weights[i] = 0.0;
@@ -408,7 +406,7 @@ static int take_by_contents(const fgm_data *data, const fgm_options *options, in
     if (status == FGM_OK) {
         for (int64_t i = 0; i < n; ++i) places[order[i]] = (uint32_t)i;
         for (int64_t i = 0, taken = 0; i < data->n; ++i) {
-            weights[i] = weight_of(data->sample_weight, i);
+            weights[i] = fgm_weight_of(data->sample_weight, i);
             if (weights[i] > 0.0 && places[taken++] >= n_wanted) weights[i] = 0.0;
         }
     }
