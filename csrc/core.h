@@ -124,9 +124,9 @@ typedef struct fgm_kernels {
     const char *tier;
     /* Adds to moments (K, 1 + d + d(d+1)/2) and to the compensated pair log_likelihood[0] + log_likelihood[1]. work: fgm_work_size doubles. */
     void (*em_pass)(int n_components, const double *pack, fgm_samples samples, double *moments, double *log_likelihood, double *work);
-    /* Adds to the lower triangle of matrix (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)), the information that a sample lacks for not showing its
-     * component, see curvature.c. work: fgm_score_work_size doubles. */
-    void (*missing_information)(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work);
+    /* Adds what the information is made of that a sample lacks for not showing its component, see curvature.c: above dimension FGM_UNROLLED to the
+     * lower triangle of a matrix (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)), else to sums (K, FGM_MONOMIALS(d), K). work: fgm_score_work_size. */
+    void (*missing_information)(int n_components, const double *pack, fgm_samples samples, double *sums, double *work);
     /* Log-density of each sample. */
     void (*log_density)(int n_components, const double *pack, fgm_samples samples, double *out /* (n) */, double *work);
     /* Log of each component's weighted density, component by component: out (K, n). */
@@ -135,6 +135,7 @@ typedef struct fgm_kernels {
     void (*draw_weights)(uint64_t key, int64_t first, int count, double *weights /* (count) */);
     void (*exp)(int64_t n, const double *in, double *out);
     void (*log)(int64_t n, const double *in, double *out);
+    void (*normal_quantile)(int64_t n, const double *probabilities, double *quantiles);
 } fgm_kernels;
 
 const fgm_kernels *fgm_get_kernels(void);
@@ -165,9 +166,14 @@ static inline size_t fgm_padded(int parameters) { return (size_t)(parameters + 3
 /* Samples in a block of scores. */
 #define FGM_SCORE_BLOCK 128
 
+/* Of degree up to four. */
+#define FGM_MONOMIALS(d) (((d) + 1) * ((d) + 2) * ((d) + 3) * ((d) + 4) / 24)
+
 static inline size_t fgm_score_work_size(int n_components, int d) {
-    size_t rows = (size_t)d + 2 + (size_t)(n_components + 1) * FGM_PACK_STRIDE((size_t)d);
-    return fgm_work_size(n_components, d) + rows * FGM_SCORE_BLOCK;
+    size_t k = (size_t)n_components, monomials = FGM_MONOMIALS((size_t)d);
+    size_t of_scores = ((size_t)d + 2 + (k + 1) * FGM_PACK_STRIDE((size_t)d)) * FGM_SCORE_BLOCK;
+    size_t of_monomials = (1 + monomials + k) * FGM_SCORE_BLOCK;
+    return fgm_work_size(n_components, d) + (d <= FGM_UNROLLED ? of_monomials : of_scores);
 }
 
 /* ---- one long job ----------------------------------------------------------------------------------------------------------- */
@@ -257,13 +263,15 @@ typedef struct fgm_curvature {
     double *matrix;   /* (p, p), p = fgm_padded(K (1 + d + d(d+1)/2)): lower triangle scaled by the complete information, upper its factor */
     double *diagonal; /* (p): of the matrix */
     double *root;     /* (p): roots of the complete information */
+    double *missing;  /* (n_missing): what kernels->missing_information adds to; above dimension FGM_UNROLLED the matrix */
+    size_t n_missing;
 } fgm_curvature;
 
-/* For that many components: the matrix is zero. Memory that is large enough is used again. */
+/* For that many components: nothing is missing yet. Memory that is large enough is used again. */
 int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d);
 void fgm_curvature_release(fgm_curvature *curvature);
 
-/* The matrix holds what the samples, of that weight, lack; now it becomes the curvature at the mixture. */
+/* The matrix becomes the curvature at the mixture, of which samples of that weight lack what is missing. */
 void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture, double total_weight);
 
 /* Factorises the matrix plus damping on its diagonal; false where that is not positive definite. */

@@ -16,7 +16,8 @@
 #define SMALLEST_PIVOT 1e-9 /* of the scaled information: EM would need as many passes as its inverse */
 
 int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d) {
-    size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d)), size = padded * (padded + 2);
+    size_t padded = fgm_padded(n_components * FGM_PACK_STRIDE(d)), k = (size_t)n_components;
+    size_t n_sums = d <= FGM_UNROLLED ? k * k * FGM_MONOMIALS((size_t)d) : 0, size = padded * (padded + 2) + n_sums;
     if (size > curvature->capacity) {
         fgm_curvature_release(curvature);
         curvature->memory = fgm_allocate(size);
@@ -28,7 +29,9 @@ int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d) {
     curvature->matrix = curvature->memory;
     curvature->diagonal = curvature->matrix + padded * padded;
     curvature->root = curvature->diagonal + padded;
-    memset(curvature->matrix, 0, padded * padded * sizeof(double));
+    curvature->missing = n_sums > 0 ? curvature->root + padded : curvature->matrix;
+    curvature->n_missing = n_sums > 0 ? n_sums : padded * padded;
+    memset(curvature->missing, 0, curvature->n_missing * sizeof(double));
     return FGM_OK;
 }
 
@@ -37,10 +40,107 @@ void fgm_curvature_release(fgm_curvature *curvature) {
     memset(curvature, 0, sizeof *curvature);
 }
 
+/* ---- products of scores from sums of monomials --------------------------------------------------------------------------------------
+ *
+ * With h = (1, z) the scores of a component are h_i h_j - [i = j > 0], i >= j, in the order 1, z_i, z_i z_j. h of another component is a lower
+ * triangular function of it, A h. So the products of both are E[r r' h_i h_j (A h)_r (A h)_s], and need E[r r' h_i h_j h_m h_o] only. What is lost to
+ * rounding grows as the square of how much narrower the other component is. */
+
+typedef double small_matrix[FGM_UNROLLED + 1][FGM_UNROLLED + 1];
+
+/* A of another component. */
+static void map_between(int d, const fgm_mixture *mixture, int from, int to, small_matrix map) {
+    const double *factor = mixture->factors + (size_t)from * (size_t)FGM_TRIANGLE(d), *other = mixture->factors + (size_t)to * (size_t)FGM_TRIANGLE(d);
+    const double *mean = mixture->means + from * d, *other_mean = mixture->means + to * d;
+    map[0][0] = 1.0;
+    for (int j = 1; j <= d; ++j) map[0][j] = 0.0;
+    for (int i = 0; i < d; ++i) {
+        const double *row = other + FGM_TRIANGLE(i);
+        for (int j = 0; j <= d; ++j) {
+            double sum = j == 0 ? mean[i] - other_mean[i] : j <= i + 1 ? factor[FGM_TRIANGLE(i) + j - 1] : 0.0;
+            for (int m = 0; m < i; ++m) sum -= row[m] * map[m + 1][j];
+            map[i + 1][j] = sum / row[i];
+        }
+    }
+}
+
+/* The place of h_i h_j h_m h_o among those with i >= j >= m >= o, in their order. */
+static int place_of_monomial(int i, int j, int m, int o) {
+    int index[4] = {i, j, m, o};
+    for (int last = 3; last > 0; --last) {
+        for (int at = 0; at < last; ++at) {
+            int left = index[at], right = index[at + 1];
+            index[at] = left > right ? left : right;
+            index[at + 1] = left > right ? right : left;
+        }
+    }
+    int first = index[0], second = index[1], third = index[2];
+    return first * (first + 1) * (first + 2) * (first + 3) / 24 + second * (second + 1) * (second + 2) / 6 + third * (third + 1) / 2 + index[3];
+}
+
+/* The place of h_i h_j, i >= j, among the scores. */
+static int place_of_score(int d, int i, int j) { return j > 0 ? 1 + d + FGM_TRIANGLE(i - 1) + j - 1 : i; }
+
+#define MOST_SCORES FGM_PACK_STRIDE(FGM_UNROLLED)
+
+/* The products of a component's scores with those of another one, or of itself. */
+static void products_of_scores(int d, const double *sums, size_t stride, const int places[MOST_SCORES][FGM_UNROLLED + 1][FGM_UNROLLED + 1],
+                               const small_matrix map, double products[MOST_SCORES][MOST_SCORES]) {
+    for (int p = 0; p < FGM_PACK_STRIDE(d); ++p) {
+        small_matrix half; /* E[r r' h_i h_j h_m (A h)_r] */
+        for (int m = 0; m <= d; ++m) {
+            double moments[FGM_UNROLLED + 1];
+            for (int o = 0; o <= d; ++o) moments[o] = sums[(size_t)places[p][m][o] * stride];
+            for (int r = 0; r <= d; ++r) {
+                half[m][r] = 0.0;
+                for (int o = 0; o <= r; ++o) half[m][r] += map[r][o] * moments[o];
+            }
+        }
+        for (int r = 0; r <= d; ++r) {
+            for (int s = 0; s <= r; ++s) {
+                double sum = r == s && r > 0 ? -half[0][0] : 0.0;
+                for (int m = 0; m <= s; ++m) sum += map[s][m] * half[m][r];
+                products[p][place_of_score(d, r, s)] = sum;
+            }
+        }
+    }
+    for (int i = 1; i <= d; ++i) {
+        double *squares = products[place_of_score(d, i, i)];
+        for (int p = 0; p < FGM_PACK_STRIDE(d); ++p) squares[p] -= products[0][p];
+    }
+}
+
+/* The lower triangle of the matrix: what a component lacks with itself, w r (1 - r) u u^T, and with another, - w r r' u u'^T. */
+static void fill_from_sums(fgm_curvature *curvature, const fgm_mixture *mixture) {
+    int d = mixture->d, k = mixture->n_components, q = FGM_PACK_STRIDE(d), places[MOST_SCORES][FGM_UNROLLED + 1][FGM_UNROLLED + 1];
+    size_t padded = fgm_padded(k * q);
+    for (int i = 0; i <= d; ++i) {
+        for (int j = 0; j <= i; ++j) {
+            for (int m = 0; m <= d; ++m) {
+                for (int o = 0; o <= d; ++o) places[place_of_score(d, i, j)][m][o] = place_of_monomial(i, j, m, o);
+            }
+        }
+    }
+    for (int own = 0; own < k; ++own) {
+        for (int other = 0; other <= own; ++other) {
+            small_matrix map;
+            double products[MOST_SCORES][MOST_SCORES], sign = other == own ? 1.0 : -1.0;
+            map_between(d, mixture, own, other, map);
+            products_of_scores(d, curvature->missing + own * FGM_MONOMIALS(d) * k + other, (size_t)k, (const int(*)[FGM_UNROLLED + 1][FGM_UNROLLED + 1])places,
+                               (const double(*)[FGM_UNROLLED + 1])map, products);
+            for (int p = 0; p < q; ++p) {
+                double *row = curvature->matrix + (size_t)(own * q + p) * padded + (size_t)(other * q);
+                for (int o = 0; o < q; ++o) row[o] = sign * products[p][o];
+            }
+        }
+    }
+}
+
 void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture, double total_weight) {
     int d = mixture->d, stride = FGM_PACK_STRIDE(d);
     size_t parameters = (size_t)(mixture->n_components * stride), padded = fgm_padded((int)parameters);
     double *root = curvature->root;
+    if (curvature->missing != curvature->matrix) fill_from_sums(curvature, mixture);
     for (int k = 0; k < mixture->n_components; ++k) {
         double complete = sqrt(fmax(mixture->weights[k], 1e-300));
         for (int p = 0; p < stride; ++p) root[k * stride + p] = complete;

@@ -35,6 +35,9 @@
 #define NEWTON_SHARE 3.0      /* from there on the time of so many times the passes allowed, most of it for curvatures; with many parameters once */
 #define LEAST_PROGRESS 1e5    /* of Newton's tolerance: 0.5 nats in all, while the number of components is being chosen */
 #define OUTDATED 0.1          /* a step that leaves more than this of what was left asks for a new matrix */
+#define REALISED 0.5          /* but not on a ridge, where a damped step has gained this much of what it promised, */
+#define GROWN 4.0             /* the next one promises at most so many times as much, */
+#define RIDGE_STEPS 3         /* and no more than so many steps go by the same matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
 #define DRAWN_ROWS 4096       /* drawn at once: with their columns they stay in second-level cache */
@@ -350,18 +353,18 @@ static void find_products(int n_components, const double *pack, fgm_samples rows
 static int find_curvature(fgm_fitter *fitter, const fgm_training *training, const fgm_mixture *mixture, fgm_monitor *monitor,
                           fgm_curvature *curvature) {
     int k = mixture->n_components, d = mixture->d;
-    size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d)), padded = fgm_padded((int)parameters);
+    size_t parameters = (size_t)(k * FGM_PACK_STRIDE(d));
     double work_of_a_row = 0.5 * WORK_OF_A_PRODUCT * (double)(parameters * parameters);
     FGM_TRY(fgm_curvature_prepare(curvature, k, d));
     chunks all;
     FGM_TRY(begin_chunks(fitter, training, (double)(parameters * parameters), &all));
     fgm_pack(mixture, fitter->pack);
-    slices parts = {.n_components = k, .pack = fitter->pack, .n_sums = padded * padded, .find = find_products};
+    slices parts = {.n_components = k, .pack = fitter->pack, .n_sums = curvature->n_missing, .find = find_products};
     parts.work_size = fgm_score_work_size(k, d);
     while (next_chunk(fitter, &all)) {
         parts.rows = all.rows;
         divide(&parts, training->is_drawn ? 0.0 : work_of_a_row);
-        FGM_TRY(add_slices(fitter, &parts, work_of_a_row * (double)all.rows.n, monitor, add_products, curvature->matrix));
+        FGM_TRY(add_slices(fitter, &parts, work_of_a_row * (double)all.rows.n, monitor, add_products, curvature->missing));
         FGM_TRY(fgm_monitor_add(monitor, (double)all.rows.n * (double)parameters));
     }
     fgm_curvature_complete(curvature, mixture, training->total_weight);
@@ -676,13 +679,13 @@ static double factorise_damped(fgm_curvature *curvature, double damping) {
 }
 
 /* Newton's method from the best point on, to where less than tol is left to gain; below the objective worth it gives up where a curvature brings
- * little on a ridge. It is damped (Levenberg 1944) where the information is not positive definite or a step fails. It knows nothing of the floor, and
- * ends where that is met. */
+ * little on a ridge. It is damped (Levenberg 1944) where the information is not positive definite or a step fails, and goes along ridges a few steps
+ * at a time by the same matrix. It knows nothing of the floor, and ends where that is met. */
 static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth, int max_iter) {
     bool accepted;
-    double reached = -INFINITY, least_progress = LEAST_PROGRESS * tol;
+    double reached = -INFINITY, before = -INFINITY, least_progress = LEAST_PROGRESS * tol;
     double damping = 0.0, expected = INFINITY, left_to_spend = (state->parameters > MANY_PARAMETERS ? 1.0 : NEWTON_SHARE) * max_iter;
-    int failures = 0;
+    int failures = 0, ridge_steps = 0;
     fgm_curvature *curvature = &fitter->curvature;
     fgm_mixture_copy(&fitter->current, state->mixture);
     if (state->outcome->n_iter == max_iter) return FGM_OK;
@@ -690,18 +693,21 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
     FGM_TRY(try_current(fitter, state, &accepted));
     if (!accepted) return FGM_OK; /* the point that it was at: no number is its likelihood */
     for (; state->outcome->n_iter < max_iter && left_to_spend > 0.0 && !fitter->at_floor; left_to_spend -= 1.0) {
-        double left = expected;
+        double left = expected, gained = state->outcome->objective - before;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
-        if (accepted && !(left < OUTDATED * expected)) {
+        bool goes_on = accepted && damping > 0.0 && ridge_steps < RIDGE_STEPS && gained > REALISED * expected && left < GROWN * expected;
+        bool is_outdated = accepted ? !(left < OUTDATED * expected) && !goes_on : ridge_steps > 0;
+        ridge_steps = goes_on ? ridge_steps + 1 : 0;
+        if (is_outdated) {
             if (damping > 0.0 && state->outcome->objective < worth && state->outcome->objective - reached < least_progress) return FGM_OK;
             reached = state->outcome->objective;
             FGM_TRY(find_curvature(fitter, state->training, state->mixture, state->monitor, curvature));
             left_to_spend -= CURVATURE_PASSES * (double)state->parameters;
-            if (failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
+            if (accepted && failures == 0) damping = damping > LEAST_DAMPING ? 0.2 * damping : 0.0;
         } else if (!accepted) {
             damping = fmax(LEAST_DAMPING, 5.0 * damping);
         }
-        if (!accepted || !(left < OUTDATED * expected)) {
+        if (is_outdated || !accepted) {
             damping = factorise_damped(curvature, damping);
             left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
         }
@@ -715,6 +721,7 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
         }
         failures = accepted ? 0 : failures + 1;
         expected = left;
+        before = state->outcome->objective;
         accepted = false;
         if (failures > 4) {
             fgm_mixture_copy(&fitter->current, &fitter->next);

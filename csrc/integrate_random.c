@@ -79,7 +79,7 @@ static void add_points(sampler *s, int component, int64_t first, int64_t count) 
         for (int b = 0; b < n; ++b) mirrored[b] = fgm_mirror_bits((uint64_t)(first + ((start + b) & (count - 1))));
         for (int j = 0; j < d; ++j) {
             fill_uniform(s, component, j, start, count, n, mirrored);
-            fgm_normal_quantiles(n, s->uniform, s->columns + j * FGM_NODE_BLOCK);
+            fgm_get_kernels()->normal_quantile(n, s->uniform, s->columns + j * FGM_NODE_BLOCK);
         }
         map_to_component(s, component, n);
         s->integrand(s->data, component, (fgm_samples){n, FGM_NODE_BLOCK, d, s->columns, NULL, NULL}, s->values);

@@ -15,8 +15,11 @@
  * dimension FGM_UNROLLED z (K, d, B) and weighted z (d, B).
  */
 #include "core.h"
+#include "normal_quantile.h"
 #include "random.h"
 #include "vecmath.h"
+
+#define ROOT_TWO 1.41421356237309504880
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
@@ -451,51 +454,25 @@ static void block_moments(int d, block samples, const double *parameters, double
 /* ---- missing information ------------------------------------------------------------------------------------------------------ */
 
 /* Scores of one component at one register: 1, z_i, z_i z_j - delta_ij of its standardised z, times a factor for each sample. */
-FGM_INLINE void store_scores(const int d, const vec *z /* (d): z / sqrt 2 */, vec factor, int stride,
-                             double *scores /* (1 + d + d(d+1)/2, stride) */) {
-    double *first = scores + stride, *second = first + d * stride;
+FGM_INLINE void store_scores(int d, const vec *z /* (d): z / sqrt 2 */, vec factor, double *scores /* (1 + d + d(d+1)/2, FGM_SCORE_BLOCK) */) {
+    double *first = scores + FGM_SCORE_BLOCK, *second = first + d * FGM_SCORE_BLOCK;
     vec_store(scores, factor);
     for (int i = 0; i < d; ++i) {
         vec scaled = factor * z[i];
-        vec_store(first + i * stride, 1.41421356237309504880 * scaled);
-        for (int j = 0; j < i; ++j) vec_store(second + (FGM_TRIANGLE(i) + j) * stride, 2.0 * scaled * z[j]);
-        vec_store(second + (FGM_TRIANGLE(i) + i) * stride, 2.0 * scaled * z[i] - factor);
+        vec_store(first + i * FGM_SCORE_BLOCK, ROOT_TWO * scaled);
+        for (int j = 0; j < i; ++j) vec_store(second + (FGM_TRIANGLE(i) + j) * FGM_SCORE_BLOCK, 2.0 * scaled * z[j]);
+        vec_store(second + (FGM_TRIANGLE(i) + i) * FGM_SCORE_BLOCK, 2.0 * scaled * z[i] - factor);
     }
 }
 
 /* Over a block, with r the responsibility and w the weight: scores times r sqrt(w) to own, and times (1 - r) sqrt(w) to others. */
-FGM_INLINE void scores_unrolled(const int d, block samples, const double *parameters, const double *terms, const double *scale, const double *root,
-                                double *own, double *others) {
-    const double *offset = parameters + 1, *whitener = offset + d;
-    for (int b = 0; b < samples.size; b += FGM_LANES) {
-        vec x[FGM_UNROLLED], z[FGM_UNROLLED], factor = vec_load(terms + b) * vec_load(scale + b);
-        for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
-        for (int i = 0; i < d; ++i) z[i] = whiten(i, offset, whitener, x);
-        store_scores(d, z, factor, FGM_SCORE_BLOCK, own + b);
-        store_scores(d, z, vec_load(root + b) - factor, FGM_SCORE_BLOCK, others + b);
-    }
-}
-
-static void scores_general(int d, block samples, const double *whitened /* (d, FGM_SCORE_BLOCK) */, const double *terms, const double *scale,
-                           const double *root, double *own, double *others) {
+static void block_scores(int d, block samples, const double *whitened /* (d, FGM_SCORE_BLOCK) */, const double *terms, const double *scale,
+                         const double *root, double *own, double *others) {
     for (int b = 0; b < samples.size; b += FGM_LANES) {
         vec z[FGM_MAX_DIMENSION], factor = vec_load(terms + b) * vec_load(scale + b);
         for (int i = 0; i < d; ++i) z[i] = vec_load(whitened + i * FGM_SCORE_BLOCK + b);
-        store_scores(d, z, factor, FGM_SCORE_BLOCK, own + b);
-        store_scores(d, z, vec_load(root + b) - factor, FGM_SCORE_BLOCK, others + b);
-    }
-}
-
-static void block_scores(int d, block samples, const double *parameters, const double *terms, const double *scale, const double *root,
-                         double *whitened, double *unused, double *own, double *others) {
-    switch (d) {
-    case 1: scores_unrolled(1, samples, parameters, terms, scale, root, own, others); break;
-    case 2: scores_unrolled(2, samples, parameters, terms, scale, root, own, others); break;
-    case 3: scores_unrolled(3, samples, parameters, terms, scale, root, own, others); break;
-    case 4: scores_unrolled(4, samples, parameters, terms, scale, root, own, others); break;
-    default: /* z again: keeping it for all components would take the room of the scores */
-        terms_general(d, samples, parameters, unused, whitened, FGM_SCORE_BLOCK);
-        scores_general(d, samples, whitened, terms, scale, root, own, others);
+        store_scores(d, z, factor, own + b);
+        store_scores(d, z, vec_load(root + b) - factor, others + b);
     }
 }
 
@@ -541,21 +518,19 @@ FGM_INLINE void add_products(const bool is_triangle, const double sign, int size
     }
 }
 
-/* Cross-products of a component's scores with those of the ones before it that are present, runs of which stand together. */
-static void add_cross_products(int size, int q, int at, const int *present, const double *scores /* (present, q, FGM_SCORE_BLOCK) */, double *matrix,
-                               size_t stride) {
-    const double *own = scores + (size_t)at * (size_t)q * FGM_SCORE_BLOCK;
-    double *rows = matrix + (size_t)present[at] * (size_t)q * stride;
-    for (int first = 0, last; first < at; first = last) {
-        for (last = first + 1; last < at && present[last] == present[last - 1] + 1; ++last) {
+/* The same for one column of rows with those of components present before it, or with those up to its own; runs of components stand together. */
+static void add_products_by_runs(const double sign, int size, int n_rows, const double *rows, int n, const int *present, int q,
+                                 const double *columns /* (n, q, FGM_SCORE_BLOCK) */, double *matrix /* (n_rows, stride) */, size_t stride) {
+    for (int first = 0, last; first < n; first = last) {
+        for (last = first + 1; last < n && present[last] == present[last - 1] + 1; ++last) {
         }
-        add_products(false, -1.0, size, q, own, (last - first) * q, scores + (size_t)first * (size_t)q * FGM_SCORE_BLOCK, rows + present[first] * q,
-                     stride);
+        add_products(false, sign, size, n_rows, rows, (last - first) * q, columns + (size_t)first * (size_t)q * FGM_SCORE_BLOCK,
+                     matrix + present[first] * q, stride);
     }
 }
 
 /* A component with itself lacks w r (1 - r) u u^T, the product of what block_scores gives; with another one - w r_k r_l u_k u_l^T. */
-static void missing_information(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work) {
+static void add_score_products(int n_components, const double *pack, fgm_samples samples, double *matrix, double *work) {
     int d = samples.d, q = FGM_PACK_STRIDE(d), n_present, present[FGM_MAX_COMPONENTS];
     size_t stride = fgm_padded(n_components * q);
     block_memory memory = divide_memory(n_components, d, work);
@@ -573,10 +548,76 @@ static void missing_information(int n_components, const double *pack, fgm_sample
         for (int i = 0; i < n_present; ++i) {
             int k = present[i];
             double *own = scores + (size_t)i * (size_t)q * FGM_SCORE_BLOCK, *square = matrix + (size_t)k * (size_t)q * (stride + 1);
-            block_scores(d, taken, pack + k * q, memory.terms + k * memory.size, memory.scale, root, whitened, unused, own, others);
-            add_cross_products(taken.size, q, i, present, scores, matrix, stride);
+            /* z again: keeping it for all components would take the room of the scores */
+            terms_general(d, taken, pack + k * q, unused, whitened, FGM_SCORE_BLOCK);
+            block_scores(d, taken, whitened, memory.terms + k * memory.size, memory.scale, root, own, others);
+            add_products_by_runs(-1.0, taken.size, q, own, i, present, q, scores, matrix + (size_t)k * (size_t)q * stride, stride);
             add_products(true, 1.0, taken.size, q, own, q, others, square, stride);
         }
+    }
+}
+
+/* Up to dimension FGM_UNROLLED the products of the scores of two components are found later (curvature.c), from sums of w r_k r_l, or w r_k (1 - r_k),
+ * times the monomials of degree up to four in the z of k: in two dimensions 15 sums instead of 36. With h = (1, z) they are h_i h_j h_m h_o,
+ * i >= j >= m >= o. */
+FGM_INLINE void monomials(const int d, block samples, const double *parameters, const double *terms, const double *scale,
+                          double *out /* (FGM_MONOMIALS(d), FGM_SCORE_BLOCK) */) {
+    const double *offset = parameters + 1, *whitener = offset + d;
+    for (int b = 0; b < samples.size; b += FGM_LANES) {
+        vec x[FGM_UNROLLED], h[FGM_UNROLLED + 1] = {vec_fill(1.0)}, factor = vec_load(terms + b) * vec_load(scale + b);
+        for (int j = 0; j < d; ++j) x[j] = vec_load(samples.columns + j * samples.stride + b);
+        for (int i = 0; i < d; ++i) h[i + 1] = ROOT_TWO * whiten(i, offset, whitener, x);
+        double *to = out + b;
+        for (int i = 0; i <= d; ++i) {
+            vec one = factor * h[i];
+            for (int j = 0; j <= i; ++j) {
+                vec two = one * h[j];
+                for (int m = 0; m <= j; ++m) {
+                    vec three = two * h[m];
+                    for (int o = 0; o <= m; ++o, to += FGM_SCORE_BLOCK) vec_store(to, three * h[o]);
+                }
+            }
+        }
+    }
+}
+
+static void block_monomials(int d, block samples, const double *parameters, const double *terms, const double *scale, double *out) {
+    switch (d) {
+    case 1: monomials(1, samples, parameters, terms, scale, out); break;
+    case 2: monomials(2, samples, parameters, terms, scale, out); break;
+    case 3: monomials(3, samples, parameters, terms, scale, out); break;
+    default: monomials(4, samples, parameters, terms, scale, out);
+    }
+}
+
+static void add_overlaps(int n_components, const double *pack, fgm_samples samples, double *sums /* (K, FGM_MONOMIALS(d), K) */, double *work) {
+    int d = samples.d, q = FGM_PACK_STRIDE(d), n_monomials = FGM_MONOMIALS(d), n_present, present[FGM_MAX_COMPONENTS];
+    size_t stride = (size_t)n_components, size = (size_t)n_monomials * stride;
+    block_memory memory = divide_memory(n_components, d, work);
+    memory.size = memory.size < FGM_SCORE_BLOCK ? memory.size : FGM_SCORE_BLOCK;
+    double *inverse = work + fgm_work_size(n_components, d), *rows = inverse + FGM_SCORE_BLOCK, *shares = rows + n_monomials * FGM_SCORE_BLOCK;
+    for (int64_t start = 0; start < samples.n; start += memory.size) {
+        block taken = take_block(samples, start, memory);
+        for (int k = 0; k < n_components; ++k) block_terms(d, taken, pack + k * q, memory.terms + k * memory.size, NULL, 0);
+        block_normalise(n_components, taken, memory, n_components >= FGM_CROWD, &n_present, present);
+        for (int b = 0; b < taken.size; ++b) inverse[b] = taken.weights[b] > 0.0 ? memory.scale[b] / taken.weights[b] : 0.0;
+        for (int i = 0; i < n_present; ++i) {
+            int k = present[i];
+            const double *terms = memory.terms + k * memory.size;
+            double *share = shares + i * FGM_SCORE_BLOCK;
+            block_monomials(d, taken, pack + k * q, terms, memory.scale, rows);
+            for (int b = 0; b < taken.size; ++b) share[b] = 1.0 - terms[b] * inverse[b];
+            add_products_by_runs(1.0, taken.size, n_monomials, rows, i + 1, present, 1, shares, sums + (size_t)k * size, stride);
+            for (int b = 0; b < taken.size; ++b) share[b] = terms[b] * inverse[b];
+        }
+    }
+}
+
+static void missing_information(int n_components, const double *pack, fgm_samples samples, double *sums, double *work) {
+    if (samples.d <= FGM_UNROLLED) {
+        add_overlaps(n_components, pack, samples, sums, work);
+    } else {
+        add_score_products(n_components, pack, samples, sums, work);
     }
 }
 
@@ -734,9 +775,43 @@ FGM_INLINE void apply(const int which, int64_t n, const double *in, double *out)
 static void apply_exp(int64_t n, const double *in, double *out) { apply(0, n, in, out); }
 static void apply_log(int64_t n, const double *in, double *out) { apply(1, n, in, out); }
 
+/* ---- normal quantiles ------------------------------------------------------------------------------------------------------------ */
+
+/* The tails are found where a lane is in one. False where one is too far out, or is no probability. */
+FGM_INLINE bool quantile_register(vec p, vec *quantile) {
+    vec q = p - 0.5, x = FGM_MIDDLE * FGM_MIDDLE - q * q, zero = vec_fill(0.0);
+    mask is_lower = vec_less(q, zero), is_tail = vec_less(x, zero);
+    *quantile = q * FGM_MIDDLE_QUANTILE(x);
+    if (!vec_any(is_tail)) return true;
+    vec tail = vec_select(is_tail, vec_select(is_lower, p, 1.0 - p), vec_fill(0.05)), r = tail;
+    vec_log(1, &r);
+    r = vec_select(vec_less(zero, tail), vec_sqrt(-r), vec_fill(INFINITY));
+    vec size = FGM_NEAR_TAIL_QUANTILE(r - 1.6);
+    *quantile = vec_select(is_tail, vec_select(is_lower, -size, size), *quantile);
+    return !vec_any(vec_less(vec_fill(FGM_NEAR_TAIL), r));
+}
+
+static void normal_quantile(int64_t n, const double *probabilities, double *quantiles) {
+    double lanes[FGM_LANES];
+    for (int64_t i = 0; i < n; i += FGM_LANES) {
+        int count = n - i < FGM_LANES ? (int)(n - i) : FGM_LANES;
+        const double *from = probabilities + i;
+        vec quantile;
+        if (count < FGM_LANES) {
+            for (int lane = 0; lane < FGM_LANES; ++lane) lanes[lane] = lane < count ? from[lane] : 0.5;
+            from = lanes;
+        }
+        if (!quantile_register(vec_load(from), &quantile)) {
+            for (int lane = 0; lane < count; ++lane) quantiles[i + lane] = fgm_normal_quantile(from[lane]);
+        } else {
+            store_lanes(quantiles + i, quantile, count);
+        }
+    }
+}
+
 #define FGM_STRINGIFY_(x) #x
 #define FGM_STRINGIFY(x) FGM_STRINGIFY_(x)
 
 const fgm_kernels JOIN(fgm_kernels_, FGM_TIER) = {
-    FGM_STRINGIFY(FGM_TIER), em_pass, missing_information, log_density, component_log_density, draw_weights, apply_exp, apply_log,
+    FGM_STRINGIFY(FGM_TIER), em_pass, missing_information, log_density, component_log_density, draw_weights, apply_exp, apply_log, normal_quantile,
 };

@@ -59,15 +59,23 @@ static int find_resolution(const double *column /* (n) */, const uint32_t *ranks
 /* ---- normal scores --------------------------------------------------------------------------------------------------------------- */
 
 void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights, double *scores) {
-    double total = 0.0, below = 0.0;
-    for (int64_t i = 0; i < n; ++i) total += weights ? weights[i] : 1.0;
-    for (int64_t first = 0, last; first < n; first = last) {
-        double tied = 0.0;
-        for (last = first; last < n && values[ranks[last]] == values[ranks[first]]; ++last) tied += weights ? weights[ranks[last]] : 1.0;
-        double middle = (below + 0.5 * tied) / total;
-        double score = fgm_normal_quantile(fmin(fmax(middle, 0.5 / total * DBL_EPSILON), 1.0 - DBL_EPSILON));
-        for (int64_t i = first; i < last; ++i) scores[ranks[i]] = score;
-        below += tied;
+    double total = 0.0, below = 0.0, middles[BLOCK];
+    int64_t lasts[BLOCK], first = 0, row = 0; /* lasts: of each run of equal values, the place after it */
+    for (int64_t i = 0; i < n; ++i) total += fgm_weight_of(weights, i);
+    while (first < n) {
+        int n_runs = 0;
+        while (n_runs < BLOCK && first < n) {
+            double tied = 0.0;
+            int64_t last = first;
+            for (; last < n && values[ranks[last]] == values[ranks[first]]; ++last) tied += fgm_weight_of(weights, ranks[last]);
+            middles[n_runs] = fmin(fmax((below + 0.5 * tied) / total, 0.5 / total * DBL_EPSILON), 1.0 - DBL_EPSILON);
+            lasts[n_runs++] = first = last;
+            below += tied;
+        }
+        fgm_get_kernels()->normal_quantile(n_runs, middles, middles);
+        for (int run = 0; run < n_runs; ++run) {
+            for (; row < lasts[run]; ++row) scores[ranks[row]] = middles[run];
+        }
     }
 }
 

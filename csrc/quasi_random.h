@@ -1,4 +1,4 @@
-/* Quasi-random numbers: a rank-1 lattice sequence with random shifts, and normal quantiles by the block.
+/* Quasi-random numbers: a rank-1 lattice sequence with random shifts.
  *
  * Point i of the sequence is frac(v(i) z + shift), v(i) the bits of i mirrored at the binary point, z the generating vector. The first 2^m
  * points are then a lattice rule for every m, so that doubling their number keeps the ones that are there (Hickernell, Hong, L'Ecuyer and
@@ -10,9 +10,6 @@
 #define FGM_QUASI_RANDOM_H
 
 #include "core.h"
-
-/* Standard normal quantiles of n numbers in (0, 1); out is other memory than probabilities. In random.c. */
-void fgm_normal_quantiles(int n, const double *probabilities /* (n) */, double *out /* (n) */);
 
 /* Generating vector, modulo 2^20. */
 static inline uint32_t fgm_lattice_generator(int dimension) {

@@ -16,6 +16,7 @@
 #define FGM_VECMATH_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -132,6 +133,20 @@ FGM_INLINE vec vec_min(vec a, vec b) { return _mm_min_pd(a, b); }
 #else
 FGM_INLINE vec vec_max(vec a, vec b) { return vec_select(vec_less(b, a), a, b); }
 FGM_INLINE vec vec_min(vec a, vec b) { return vec_select(vec_less(a, b), a, b); }
+#endif
+
+#if FGM_LANES == 8
+FGM_INLINE bool vec_any(mask which) { return which != 0; }
+FGM_INLINE vec vec_sqrt(vec x) { return _mm512_sqrt_pd(x); }
+#elif FGM_LANES == 4
+FGM_INLINE bool vec_any(mask which) { return _mm256_movemask_pd((vec)which) != 0; }
+FGM_INLINE vec vec_sqrt(vec x) { return _mm256_sqrt_pd(x); }
+#elif FGM_LANES == 2
+FGM_INLINE bool vec_any(mask which) { return (which[0] | which[1]) != 0; }
+FGM_INLINE vec vec_sqrt(vec x) { return (vec){sqrt(x[0]), sqrt(x[1])}; }
+#else
+FGM_INLINE bool vec_any(mask which) { return which != 0; }
+FGM_INLINE vec vec_sqrt(vec x) { return sqrt(x); }
 #endif
 
 #define FGM_AT_ONCE 4 /* registers, the most that the functions below take */
