@@ -599,6 +599,10 @@ void fgm_terms_destroy(fgm_terms *terms);
 #define FGM_TERMS_ROWS 256
 void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows /* at most FGM_TERMS_ROWS */, double *out);
 
+/* The part of it that the density of x and y has, and that of the variable which has a column: of one class without a condition. */
+void fgm_terms_evaluate_joint(fgm_terms *terms, fgm_samples rows, double *out);
+void fgm_terms_evaluate_alone(fgm_terms *terms, int column, fgm_samples rows, double *out);
+
 /* ---- over the data ------------------------------------------------------------------------------------------------------------ */
 
 /* Of the quantity's terms over rows: weighted mean and standard deviation; the variance of the mean, and the acceleration of Efron's (1987)

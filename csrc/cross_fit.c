@@ -100,21 +100,60 @@ static int fit_class_without(const cross_fit *state, int class, int64_t first, i
     return status;
 }
 
-/* log 1 / (1 + exp -x) */
-static double log_logistic(double x) { return fmin(x, 0.0) - log1p(exp(-fabs(x))); }
+/* Values x become log 1 / (1 + exp -x). */
+static void log_logistic(int64_t n, double *values) {
+    double grown[FGM_TERMS_ROWS];
+    for (int64_t at = 0; at < n; at += FGM_TERMS_ROWS) {
+        int64_t count = n - at < FGM_TERMS_ROWS ? n - at : FGM_TERMS_ROWS;
+        double *x = values + at;
+        for (int64_t i = 0; i < count; ++i) grown[i] = -fabs(x[i]);
+        fgm_get_kernels()->exp(count, grown, grown);
+        for (int64_t i = 0; i < count; ++i) grown[i] += 1.0;
+        fgm_get_kernels()->log(count, grown, grown);
+        for (int64_t i = 0; i < count; ++i) x[i] = (x[i] < 0.0 ? x[i] : 0.0) - grown[i];
+    }
+}
+
+/* A row so many places on, and round. */
+static int64_t place_on(int64_t row, int64_t shift, int64_t n) { return row + shift < n ? row + shift : row + shift - n; }
+
+/* Rows of which each x is put beside the y of others. */
+typedef struct pairing {
+    fgm_terms *terms;
+    const fgm_layout *layout;
+    fgm_samples rows;
+    double *of_x, *of_y; /* (n): what T has of each by itself */
+    double *columns;     /* (d, FGM_TERMS_ROWS) */
+} pairing;
+
+static int start_pairing(pairing *pairs, fgm_terms *terms, const fgm_layout *layout, fgm_samples rows) {
+    *pairs = (pairing){.terms = terms, .layout = layout, .rows = rows};
+    pairs->columns = fgm_allocate((size_t)rows.d * FGM_TERMS_ROWS + 2 * (size_t)rows.n);
+    if (!pairs->columns) return FGM_ERROR_MEMORY;
+    pairs->of_x = pairs->columns + rows.d * FGM_TERMS_ROWS;
+    pairs->of_y = pairs->of_x + rows.n;
+    for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
+        fgm_samples block = fgm_rows(rows, at, at + FGM_TERMS_ROWS);
+        fgm_terms_evaluate_alone(terms, layout->columns[0], block, pairs->of_x + at);
+        fgm_terms_evaluate_alone(terms, layout->columns[layout->d[0]], block, pairs->of_y + at);
+    }
+    return FGM_OK;
+}
 
 /* T of each x with the y of the row so many places on. */
-static void mismatch(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, int64_t shift, double *columns /* (d, FGM_TERMS_ROWS) */,
-                     double *ratios /* (n) */) {
+static void mismatch(const pairing *pairs, int64_t shift, double *ratios /* (n) */) {
+    fgm_samples rows = pairs->rows;
     for (int64_t at = 0; at < rows.n; at += FGM_TERMS_ROWS) {
         int64_t n = rows.n - at < FGM_TERMS_ROWS ? rows.n - at : FGM_TERMS_ROWS;
-        for (int j = 0; j < layout->d[0] + layout->d[1]; ++j) {
-            int place = layout->columns[j];
-            int64_t by = j < layout->d[0] ? 0 : shift;
-            for (int64_t i = 0; i < n; ++i) columns[place * FGM_TERMS_ROWS + i] = rows.columns[place * rows.stride + (at + i + by) % rows.n];
+        for (int j = 0; j < pairs->layout->d[0] + pairs->layout->d[1]; ++j) {
+            int place = pairs->layout->columns[j];
+            int64_t by = j < pairs->layout->d[0] ? 0 : shift;
+            double *to = pairs->columns + place * FGM_TERMS_ROWS;
+            for (int64_t i = 0; i < n; ++i) to[i] = rows.columns[place * rows.stride + place_on(at + i, by, rows.n)];
         }
-        fgm_terms_evaluate(terms, 0, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, columns, NULL, NULL}, ratios + at);
+        fgm_terms_evaluate_joint(pairs->terms, (fgm_samples){n, FGM_TERMS_ROWS, rows.d, pairs->columns, NULL, NULL}, ratios + at);
     }
+    for (int64_t i = 0; i < rows.n; ++i) ratios[i] += pairs->of_x[i] + pairs->of_y[place_on(i, shift, rows.n)];
 }
 
 static int64_t shift_by(int64_t s, int64_t n) { return n < 2 * SHIFTS ? s : s * n / (2 * SHIFTS + 1); }
@@ -122,22 +161,25 @@ static int64_t shift_by(int64_t s, int64_t n) { return n < 2 * SHIFTS ? s : s * 
 /* Adds to the scores log 1 / (1 + exp T / M) of pairs of x and y from different rows, shifted to and fro. A pair counts for both of its rows, since
  * both move the mean: sums over rows scatter as the mean does (Hajek's projection, of which van der Vaart 1998, chapter 12). x and y can change
  * places. */
-static int add_mismatched(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
+static int add_mismatched(const pairing *pairs, double *scores) {
+    fgm_samples rows = pairs->rows;
     int64_t n = rows.n;
-    double *memory = fgm_allocate((size_t)n * 4 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
+    double *memory = fgm_allocate((size_t)n * 4), total = 0.0, mean = 0.0;
     if (!memory) return FGM_ERROR_MEMORY;
-    double *on = memory, *back = on + n, *told = back + n, *others = told + n, *columns = others + n;
+    double *on = memory, *back = on + n, *told = back + n, *others = told + n;
     memset(told, 0, 2 * (size_t)n * sizeof *told);
     for (int64_t s = 1; s <= SHIFTS && 2 * s < n; ++s) {
         int64_t shift = shift_by(s, n);
-        mismatch(terms, layout, rows, shift, columns, on);
-        mismatch(terms, layout, rows, n - shift, columns, back);
+        mismatch(pairs, shift, on);
+        mismatch(pairs, n - shift, back);
         for (int64_t i = 0; i < n; ++i) {
-            on[i] = log_logistic(log(MISMATCHED) - on[i]);
-            back[i] = log_logistic(log(MISMATCHED) - back[i]);
+            on[i] = log(MISMATCHED) - on[i];
+            back[i] = log(MISMATCHED) - back[i];
         }
+        log_logistic(n, on);
+        log_logistic(n, back);
         for (int64_t i = 0; i < n; ++i) {
-            int64_t next = (i + shift) % n, last = (i + n - shift) % n;
+            int64_t next = place_on(i, shift, n), last = place_on(i, n - shift, n);
             double w_next = rows.weights ? rows.weights[next] : 1.0, w_last = rows.weights ? rows.weights[last] : 1.0;
             told[i] += (w_next * on[i] + w_last * back[i]) + (w_last * on[last] + w_next * back[next]);
             others[i] += w_next + w_last;
@@ -158,18 +200,19 @@ static double sign_of(double x) { return x > 0.0 ? 1.0 : x < 0.0 ? -1.0 : 0.0; }
 
 /* Scores, T of each row, become how much more often than not T loses in all where two rows change their y: 0 in the mean where x and y are
  * independent, whatever T is. A pair counts for both rows, as above. Of two rows nothing is known. */
-static int rank_pairs(fgm_terms *terms, const fgm_layout *layout, fgm_samples rows, double *scores) {
+static int rank_pairs(const pairing *pairs, double *scores) {
+    fgm_samples rows = pairs->rows;
     int64_t n = rows.n, n_shifts = 0;
-    double *memory = fgm_allocate((size_t)n * 3 + (size_t)rows.d * FGM_TERMS_ROWS), total = 0.0, mean = 0.0;
+    double *memory = fgm_allocate((size_t)n * 3), total = 0.0, mean = 0.0;
     if (!memory) return FGM_ERROR_MEMORY;
-    double *on = memory, *back = on + n, *won = back + n, *columns = won + n;
+    double *on = memory, *back = on + n, *won = back + n;
     memset(won, 0, (size_t)n * sizeof *won);
     for (int64_t s = 1; s <= SHIFTS && 2 * s < n; ++s, ++n_shifts) {
         int64_t shift = shift_by(s, n);
-        mismatch(terms, layout, rows, shift, columns, on);
-        mismatch(terms, layout, rows, n - shift, columns, back);
+        mismatch(pairs, shift, on);
+        mismatch(pairs, n - shift, back);
         for (int64_t i = 0; i < n; ++i) {
-            int64_t next = (i + shift) % n;
+            int64_t next = place_on(i, shift, n);
             double gain = sign_of(scores[i] + scores[next] - on[i] - back[next]);
             won[i] += gain;
             won[next] += gain;
@@ -198,11 +241,16 @@ static int evaluate_class(cross_fit *state, int fold, fgm_terms *terms, int clas
             double weight = block.weights ? block.weights[i] : 1.0;
             state->weight[fold] += weight;
             state->sum[fold] += weight * values[i];
-            if (scores) scores[at + i] = state->are_told ? log_logistic(values[i] - log(MISMATCHED)) : values[i];
+            if (scores) scores[at + i] = values[i] - (state->are_told ? log(MISMATCHED) : 0.0);
         }
     }
-    if (rows.n > 2 && state->are_told) return add_mismatched(terms, &state->prepared->layout, rows, scores);
-    return state->are_ranked ? rank_pairs(terms, &state->prepared->layout, rows, scores) : FGM_OK;
+    if (state->are_told) log_logistic(rows.n, scores);
+    if (!state->are_ranked && !(state->are_told && rows.n > 2)) return FGM_OK;
+    pairing pairs;
+    FGM_TRY(start_pairing(&pairs, terms, &state->prepared->layout, rows));
+    int status = state->are_told ? add_mismatched(&pairs, scores) : rank_pairs(&pairs, scores);
+    fgm_release(pairs.columns);
+    return status;
 }
 
 static int fit_without(const cross_fit *state, int fold, fgm_monitor *monitor, fgm_model *model) {

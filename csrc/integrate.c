@@ -499,22 +499,43 @@ void fgm_terms_destroy(fgm_terms *terms) {
     free(terms);
 }
 
-/* Minus the sum of coefficient * log p over the terms: each is the expectation of its -log p. */
-void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows, double *out) {
-    int d = terms->terms[0].mixture.d;
-    for (int j = 0; j < d; ++j) {
+static void take_nodes(fgm_terms *terms, fgm_samples rows) {
+    for (int j = 0; j < terms->terms[0].mixture.d; ++j) {
         memcpy(terms->nodes + j * FGM_NODE_BLOCK, rows.columns + terms->columns[j] * rows.stride, (size_t)rows.n * sizeof(double));
     }
+}
+
+/* Takes coefficient * log p of one term off the values: of each it is the expectation of its -log p. */
+static void take_off_term(fgm_terms *terms, const fgm_term *at, int class, int64_t n, double *values) {
+    int group = at->group_of[class];
+    double log_probability = log(at->probabilities[group]);
+    if (at->mixture.d > 0) {
+        fgm_samples nodes = {n, FGM_NODE_BLOCK, at->mixture.d, terms->nodes + at->first * FGM_NODE_BLOCK, NULL, NULL};
+        fgm_get_kernels()->log_density(fgm_components_of(at, group), fgm_group_pack(at, group), nodes, terms->logs, terms->kernel_work);
+    }
+    for (int64_t i = 0; i < n; ++i) values[i] -= at->coefficient * (log_probability + (at->mixture.d > 0 ? terms->logs[i] : 0.0));
+}
+
+void fgm_terms_evaluate(fgm_terms *terms, int class, fgm_samples rows, double *out) {
+    take_nodes(terms, rows);
     memset(out, 0, (size_t)rows.n * sizeof *out);
-    for (int t = 0; t < terms->n_terms; ++t) {
+    for (int t = 0; t < terms->n_terms; ++t) take_off_term(terms, &terms->terms[t], class, rows.n, out);
+}
+
+void fgm_terms_evaluate_joint(fgm_terms *terms, fgm_samples rows, double *out) {
+    take_nodes(terms, rows);
+    memset(out, 0, (size_t)rows.n * sizeof *out);
+    take_off_term(terms, &terms->terms[0], 0, rows.n, out);
+}
+
+void fgm_terms_evaluate_alone(fgm_terms *terms, int column, fgm_samples rows, double *out) {
+    take_nodes(terms, rows);
+    memset(out, 0, (size_t)rows.n * sizeof *out);
+    for (int t = 1; t < terms->n_terms; ++t) {
         const fgm_term *at = &terms->terms[t];
-        int group = at->group_of[class];
-        double log_probability = log(at->probabilities[group]);
-        if (at->mixture.d > 0) {
-            fgm_samples nodes = {rows.n, FGM_NODE_BLOCK, at->mixture.d, terms->nodes + at->first * FGM_NODE_BLOCK, NULL, NULL};
-            fgm_get_kernels()->log_density(fgm_components_of(at, group), fgm_group_pack(at, group), nodes, terms->logs, terms->kernel_work);
-        }
-        for (int64_t i = 0; i < rows.n; ++i) out[i] -= at->coefficient * (log_probability + (at->mixture.d > 0 ? terms->logs[i] : 0.0));
+        bool is_of_column = false;
+        for (int j = at->first; j < at->first + at->mixture.d; ++j) is_of_column |= terms->columns[j] == column;
+        if (is_of_column) take_off_term(terms, at, 0, rows.n, out);
     }
 }
 
