@@ -40,6 +40,7 @@
 #define RIDGE_STEPS 3         /* and no more than so many steps go by the same matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
+#define FAR 2.0               /* Newton steps: a replicate's last step is not looked at, unless acceleration has made it as long as this */
 #define DRAWN_ROWS 4096       /* drawn at once: with their columns they stay in second-level cache */
 #define HISTORY 6
 #define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
@@ -825,6 +826,19 @@ int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_setti
     return status;
 }
 
+/* The step is taken where the objective there, of which a pass tells, is above that of the best point. */
+static int take_step_if_it_gains(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, double objective,
+                                 fgm_monitor *monitor, fgm_mixture *mixture) {
+    fgm_mixture stepped;
+    fgm_fit_outcome outcome;
+    FGM_TRY(fgm_mixture_allocate(&stepped, mixture->n_components, mixture->d));
+    fgm_mixture_copy(&stepped, &fitter->current);
+    int status = fgm_em(fitter, training, settings, NULL, settings->tol, 1, monitor, &stepped, &outcome);
+    if (status == FGM_OK && outcome.objective > objective) fgm_mixture_copy(mixture, &stepped);
+    fgm_mixture_release(&stepped);
+    return status;
+}
+
 int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature,
               fgm_monitor *monitor, fgm_mixture *mixture) {
     fgm_fit_outcome outcome;
@@ -833,7 +847,11 @@ int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_se
     FGM_TRY(fgm_em(fitter, training, settings, curvature, tol, settings->selection_passes, monitor, mixture, &outcome));
     if (!informed || !outcome.converged) return FGM_OK;
     size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
-    if (take_step(fitter, parameters, settings->floor)) fgm_mixture_copy(mixture, &fitter->current);
+    double newton = weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
+    double step = weighted_product(parameters, fitter->metric, fitter->step, fitter->step);
+    if (!take_step(fitter, parameters, settings->floor)) return FGM_OK;
+    if (step > FAR * FAR * newton) return take_step_if_it_gains(fitter, training, settings, outcome.objective, monitor, mixture);
+    fgm_mixture_copy(mixture, &fitter->current);
     return FGM_OK;
 }
 

@@ -154,13 +154,19 @@ FGM_INLINE vec vec_sqrt(vec x) { return sqrt(x); }
 #define ONE_OVER_LN2 0x1.71547652b82fep0
 #define ROUND_TO_INTEGER 0x1.8p52 /* added, it leaves no bits for a fraction */
 
-/* x[i] = 2^k (1 + r + r^2 q), of which even + r odd is q; k is in the last bits of shifted. */
+/* x 2^k, where that is a normal number; k is in the last bits of shifted. */
+FGM_INLINE vec vec_times_power(vec x, vec shifted) {
+#if FGM_LANES == 8
+    return _mm512_scalef_pd(x, shifted - ROUND_TO_INTEGER);
+#else
+    return VEC_FROM_BITS(VEC_BITS(x) + (VEC_BITS(shifted) << 52));
+#endif
+}
+
+/* x[i] = 2^k (1 + r + r^2 q), of which even + r odd is q. */
 FGM_INLINE void finish_exp(const int n, vec *x, const vec *shifted, const vec *r, const vec *square, vec *even, const vec *odd) {
     for (int i = 0; i < n; ++i) even[i] = (odd[i] * r[i] + even[i]) * square[i] + r[i] + 1.0;
-    for (int i = 0; i < n; ++i) {
-        vec grown = VEC_FROM_BITS(VEC_BITS(even[i]) + (VEC_BITS(shifted[i]) << 52));
-        x[i] = vec_zero_where(vec_less(x[i], vec_fill(-708.0)), grown);
-    }
+    for (int i = 0; i < n; ++i) x[i] = vec_times_power(even[i], shifted[i]);
 }
 
 /* x[i] = exp(x[i]) for x <= 709; 0 below -708 (where the result would be subnormal); NaN stays NaN. */
@@ -181,13 +187,17 @@ FGM_INLINE void vec_exp(const int n, vec *x) {
     for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.11111111109b3p-7;
     for (int i = 0; i < n; ++i) even[i] = even[i] * square[i] + 0x1.0000000000001p-1;
     for (int i = 0; i < n; ++i) odd[i] = odd[i] * square[i] + 0x1.5555555555556p-3;
+    mask is_small[FGM_AT_ONCE];
+    for (int i = 0; i < n; ++i) is_small[i] = vec_less(x[i], vec_fill(-708.0));
     finish_exp(n, x, shifted, r, square, even, odd);
+    for (int i = 0; i < n; ++i) x[i] = vec_zero_where(is_small[i], x[i]);
 }
 
 /* The same to 13 digits, for x from -45 or so up: enough for responsibilities, and three multiplications of fourteen less. q is of degree 7 (relative
- * error 7e-14), and ln 2 rounded once, which costs a relative 2e-17 |x|, or 1e-16 |x| without fused multiplication. */
+ * error 7e-14), and ln 2 rounded once, which costs a relative 2e-17 |x|, or 1e-16 |x| without fused multiplication. Below -700 it stays 1e-304. */
 FGM_INLINE void vec_exp_short(const int n, vec *x) {
     vec shifted[FGM_AT_ONCE], r[FGM_AT_ONCE], square[FGM_AT_ONCE], even[FGM_AT_ONCE], odd[FGM_AT_ONCE];
+    for (int i = 0; i < n; ++i) x[i] = vec_max(vec_fill(-700.0), x[i]); /* NaN stays */
     for (int i = 0; i < n; ++i) shifted[i] = x[i] * ONE_OVER_LN2 + ROUND_TO_INTEGER;
     for (int i = 0; i < n; ++i) r[i] = x[i] - (shifted[i] - ROUND_TO_INTEGER) * 0x1.62e42fefa39efp-1;
     for (int i = 0; i < n; ++i) square[i] = r[i] * r[i];
