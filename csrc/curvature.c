@@ -50,7 +50,8 @@ typedef double small_matrix[FGM_UNROLLED + 1][FGM_UNROLLED + 1];
 
 /* A of another component. */
 static void map_between(int d, const fgm_mixture *mixture, int from, int to, small_matrix map) {
-    const double *factor = mixture->factors + (size_t)from * (size_t)FGM_TRIANGLE(d), *other = mixture->factors + (size_t)to * (size_t)FGM_TRIANGLE(d);
+    const double *factor = mixture->factors + (size_t)from * (size_t)FGM_TRIANGLE(d),
+                 *other = mixture->factors + (size_t)to * (size_t)FGM_TRIANGLE(d);
     const double *mean = mixture->means + from * d, *other_mean = mixture->means + to * d;
     map[0][0] = 1.0;
     for (int j = 1; j <= d; ++j) map[0][j] = 0.0;
@@ -64,18 +65,11 @@ static void map_between(int d, const fgm_mixture *mixture, int from, int to, sma
     }
 }
 
-/* The place of h_i h_j h_m h_o among those with i >= j >= m >= o, in their order. */
+/* The place of h_i h_j h_m h_o, i >= j and m >= o, among those in which all four fall, in their order. */
 static int place_of_monomial(int i, int j, int m, int o) {
-    int index[4] = {i, j, m, o};
-    for (int last = 3; last > 0; --last) {
-        for (int at = 0; at < last; ++at) {
-            int left = index[at], right = index[at + 1];
-            index[at] = left > right ? left : right;
-            index[at + 1] = left > right ? right : left;
-        }
-    }
-    int first = index[0], second = index[1], third = index[2];
-    return first * (first + 1) * (first + 2) * (first + 3) / 24 + second * (second + 1) * (second + 2) / 6 + third * (third + 1) / 2 + index[3];
+    int first = i > m ? i : m, last = j < o ? j : o, one = i > m ? m : i, other = j < o ? o : j;
+    int second = one > other ? one : other, third = one > other ? other : one;
+    return first * (first + 1) * (first + 2) * (first + 3) / 24 + second * (second + 1) * (second + 2) / 6 + third * (third + 1) / 2 + last;
 }
 
 /* The place of h_i h_j, i >= j, among the scores. */
@@ -116,8 +110,9 @@ static void fill_from_sums(fgm_curvature *curvature, const fgm_mixture *mixture)
     size_t padded = fgm_padded(k * q);
     for (int i = 0; i <= d; ++i) {
         for (int j = 0; j <= i; ++j) {
+            int (*own)[FGM_UNROLLED + 1] = places[place_of_score(d, i, j)];
             for (int m = 0; m <= d; ++m) {
-                for (int o = 0; o <= d; ++o) places[place_of_score(d, i, j)][m][o] = place_of_monomial(i, j, m, o);
+                for (int o = 0; o <= m; ++o) own[m][o] = own[o][m] = place_of_monomial(i, j, m, o);
             }
         }
     }
@@ -126,8 +121,8 @@ static void fill_from_sums(fgm_curvature *curvature, const fgm_mixture *mixture)
             small_matrix map;
             double products[MOST_SCORES][MOST_SCORES], sign = other == own ? 1.0 : -1.0;
             map_between(d, mixture, own, other, map);
-            products_of_scores(d, curvature->missing + own * FGM_MONOMIALS(d) * k + other, (size_t)k, (const int(*)[FGM_UNROLLED + 1][FGM_UNROLLED + 1])places,
-                               (const double(*)[FGM_UNROLLED + 1])map, products);
+            products_of_scores(d, curvature->missing + own * FGM_MONOMIALS(d) * k + other, (size_t)k,
+                               (const int (*)[FGM_UNROLLED + 1][FGM_UNROLLED + 1]) places, (const double (*)[FGM_UNROLLED + 1]) map, products);
             for (int p = 0; p < q; ++p) {
                 double *row = curvature->matrix + (size_t)(own * q + p) * padded + (size_t)(other * q);
                 for (int o = 0; o < q; ++o) row[o] = sign * products[p][o];
@@ -249,12 +244,22 @@ static double solve_lower(const fgm_curvature *curvature, double *vector) {
     return length;
 }
 
+/* Four chains, of which none waits for another. */
+static double sum_of_products(const double *left, const double *right, size_t n) {
+    double sums[4] = {0.0, 0.0, 0.0, 0.0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (int chain = 0; chain < 4; ++chain) sums[chain] += left[i + chain] * right[i + chain];
+    }
+    for (; i < n; ++i) sums[0] += left[i] * right[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 static void solve_upper(const fgm_curvature *curvature, double *vector) {
     size_t n = (size_t)(curvature->n_components * FGM_PACK_STRIDE(curvature->d)), padded = fgm_padded((int)n);
     for (size_t i = n; i-- > 0;) {
         const double *row = curvature->matrix + i * padded;
-        for (size_t j = i + 1; j < n; ++j) vector[i] -= row[j] * vector[j];
-        vector[i] /= row[i];
+        vector[i] = (vector[i] - sum_of_products(row + i + 1, vector + i + 1, n - i - 1)) / row[i];
     }
 }
 

@@ -513,10 +513,15 @@ static void fill_metric(const fgm_mixture *mixture, double *metric) {
     }
 }
 
+/* In four chains, of which none waits for another. */
 static double weighted_product(size_t n, const double *metric, const double *a, const double *b) {
-    double sum = 0.0;
-    for (size_t i = 0; i < n; ++i) sum += metric[i] * a[i] * b[i];
-    return sum;
+    double sums[4] = {0.0, 0.0, 0.0, 0.0};
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+        for (int chain = 0; chain < 4; ++chain) sums[chain] += metric[i + chain] * a[i + chain] * b[i + chain];
+    }
+    for (; i < n; ++i) sums[0] += metric[i] * a[i] * b[i];
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 static void subtract(size_t n, double factor, const double *from, double *to) {
@@ -696,11 +701,12 @@ static int polish(fgm_fitter *fitter, const fit *state, double tol, double worth
     for (; state->outcome->n_iter < max_iter && left_to_spend > 0.0 && !fitter->at_floor; left_to_spend -= 1.0) {
         double left = expected, gained = state->outcome->objective - before;
         if (accepted && expected < INFINITY) left = fgm_newton_step(curvature, state->mixture, fitter->residual, fitter->step);
-        bool goes_on = accepted && damping > 0.0 && ridge_steps < RIDGE_STEPS && gained > REALISED * expected && left < GROWN * expected;
-        bool is_outdated = accepted ? !(left < OUTDATED * expected) && !goes_on : ridge_steps > 0;
+        bool is_slow = accepted && !(left < OUTDATED * expected), is_on_ridge = is_slow && damping > 0.0;
+        if (is_on_ridge && state->outcome->objective < worth && state->outcome->objective - reached < least_progress) return FGM_OK;
+        bool goes_on = is_on_ridge && ridge_steps < RIDGE_STEPS && gained > REALISED * expected && left < GROWN * expected;
+        bool is_outdated = accepted ? is_slow && !goes_on : ridge_steps > 0;
         ridge_steps = goes_on ? ridge_steps + 1 : 0;
         if (is_outdated) {
-            if (damping > 0.0 && state->outcome->objective < worth && state->outcome->objective - reached < least_progress) return FGM_OK;
             reached = state->outcome->objective;
             FGM_TRY(find_curvature(fitter, state->training, state->mixture, state->monitor, curvature));
             left_to_spend -= CURVATURE_PASSES * (double)state->parameters;

@@ -276,7 +276,8 @@ static void test_refit(void) {
     put_away(&p);
 }
 
-/* A last step that acceleration has made long is looked at: of 144,000 replicates of a gamma-exponential, logs, these two lost 54 and 25 nats by it. */
+/* A last step that acceleration has made long is looked at: of 144,000 replicates of a gamma-exponential, logs, these two lost 54 and 25 nats by it.
+ */
 static void test_long_last_step(void) {
     const int64_t n = 1000;
     const int n_components[2] = {3, 4}, replicates[2] = {203, 101};
