@@ -271,6 +271,9 @@ typedef struct fgm_curvature {
 int fgm_curvature_prepare(fgm_curvature *curvature, int n_components, int d);
 void fgm_curvature_release(fgm_curvature *curvature);
 
+/* The lower triangle of the matrix becomes what is missing; the mixture is the one that kernels saw. */
+void fgm_curvature_fill(fgm_curvature *curvature, const fgm_mixture *mixture);
+
 /* The matrix becomes the curvature at the mixture, of which samples of that weight lack what is missing. */
 void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture, double total_weight);
 

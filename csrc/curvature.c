@@ -105,7 +105,8 @@ static void products_of_scores(int d, const double *sums, size_t stride, const i
 }
 
 /* The lower triangle of the matrix: what a component lacks with itself, w r (1 - r) u u^T, and with another, - w r r' u u'^T. */
-static void fill_from_sums(fgm_curvature *curvature, const fgm_mixture *mixture) {
+void fgm_curvature_fill(fgm_curvature *curvature, const fgm_mixture *mixture) {
+    if (curvature->missing == curvature->matrix) return;
     int d = mixture->d, k = mixture->n_components, q = FGM_PACK_STRIDE(d), places[MOST_SCORES][FGM_UNROLLED + 1][FGM_UNROLLED + 1];
     size_t padded = fgm_padded(k * q);
     for (int i = 0; i <= d; ++i) {
@@ -135,7 +136,7 @@ void fgm_curvature_complete(fgm_curvature *curvature, const fgm_mixture *mixture
     int d = mixture->d, stride = FGM_PACK_STRIDE(d);
     size_t parameters = (size_t)(mixture->n_components * stride), padded = fgm_padded((int)parameters);
     double *root = curvature->root;
-    if (curvature->missing != curvature->matrix) fill_from_sums(curvature, mixture);
+    fgm_curvature_fill(curvature, mixture);
     for (int k = 0; k < mixture->n_components; ++k) {
         double complete = sqrt(fmax(mixture->weights[k], 1e-300));
         for (int p = 0; p < stride; ++p) root[k * stride + p] = complete;
