@@ -557,9 +557,9 @@ static void add_score_products(int n_components, const double *pack, fgm_samples
     }
 }
 
-/* Up to dimension FGM_UNROLLED the products of the scores of two components are found later (curvature.c), from sums of w r_k r_l, or w r_k (1 -
- * r_k), times the monomials of degree up to four in the z of k: in two dimensions 15 sums instead of 36. With h = (1, z) they are h_i h_j h_m h_o, i
- * >= j >= m >= o. */
+/* Up to dimension FGM_UNROLLED the products of the scores of two components are found later (curvature.c), from sums over the rows: of w r_k r_l, or
+ * of w r_k (1 - r_k), times the monomials of degree up to four in the z of k, in two dimensions 15 sums instead of 36. With h = (1, z) these are h_i
+ * h_j h_m h_o where i, j, m, o do not rise. */
 FGM_INLINE void monomials(const int d, block samples, const double *parameters, const double *terms, const double *scale,
                           double *out /* (FGM_MONOMIALS(d), FGM_SCORE_BLOCK) */) {
     const double *offset = parameters + 1, *whitener = offset + d;

@@ -312,6 +312,30 @@ static void test_shape(int k, int d, int64_t n) {
     take_down(&b);
 }
 
+/* By registers as one by one: in the middle, in both tails, far out, at the ends and outside, for any count. */
+static void test_normal_quantile(void) {
+    enum { COUNT_OF_P = 4000 };
+    const double special[] = {0.0, 1.0, 0.5, 0.075, 0.925, 1e-300, 5e-324, 1e-11, 1.4e-11, 1.0 - 1e-16, -0.1, 1.1, -INFINITY, INFINITY, NAN};
+    double p[COUNT_OF_P], quantiles[COUNT_OF_P], worst = 0.0;
+    int n_special = (int)(sizeof special / sizeof *special);
+    for (int i = 0; i < COUNT_OF_P; ++i) {
+        double u = fgm_random_uniform(31, (uint64_t)i);
+        p[i] = i % 7 == 0 ? special[i / 7 % n_special] : i % 7 == 1 ? exp(-40.0 * u) : i % 7 == 2 ? 1.0 - exp(-30.0 * u) : u;
+    }
+    for (int n = 0; n <= COUNT_OF_P; n += n < 40 ? 1 : 1320) {
+        for (int i = 0; i < COUNT_OF_P; ++i) quantiles[i] = 7.0;
+        fgm_get_kernels()->normal_quantile(n, p, quantiles);
+        for (int i = 0; i < n; ++i) {
+            double expected = fgm_normal_quantile(p[i]);
+            bool is_same = isnan(expected) ? isnan(quantiles[i]) : isinf(expected) ? quantiles[i] == expected : true;
+            check(is_same, "normal quantile of %g: %g", p[i], quantiles[i]);
+            if (isfinite(expected)) worst = fmax(worst, fabs(quantiles[i] - expected) / fmax(fabs(expected), 1e-10));
+        }
+        if (n < COUNT_OF_P) check(quantiles[n] == 7.0, "normal quantiles: written past %d", n);
+    }
+    check(worst < 2e-14, "normal quantiles by registers are off by a relative %g", worst);
+}
+
 /* One component is a thousand times narrower than the one that it lies in, on either side of the pair. */
 static void test_narrow_component(void) {
     enum { N_ROWS = 240 };
@@ -394,6 +418,7 @@ int main(void) {
     }
     test_rows();
     test_narrow_component();
+    test_normal_quantile();
     test_far_points_and_nan();
     test_tiers();
     return summary();
