@@ -3,8 +3,7 @@
  * For K = 1, 2, ... one fit per fold to the other folds, scored by the mean log-density of the rows left out (their weights counting);
  * AIC and BIC score one fit to all rows by its log-likelihood less (parameters) / n or less (parameters) ln n / (2 n). The search ends when
  * patience further numbers have not beaten the best by least_gain, counted anew after every improvement; after two components already where those
- * have not and two columns look like one Gaussian (normality.c), since three components would find what two have missed only if there were something;
- * and after one further number that loses much against a best one of several components.
+ * have not and two columns look like one Gaussian (normality.c), since three components would find what two have missed only if there were something.
  * The fit to all rows then starts from the folds' fits at the chosen K, of which the one with the highest likelihood of all rows is followed.
  *
  * Where rows are many, the search for a starting point and the way from there go to a pilot: a fit to one fold only. From there it is a few passes,
@@ -34,7 +33,6 @@
 #define FEWEST_ROWS_TO_SPLIT_BY 4096
 #define ROWS_OF_A_PARAMETER 40
 #define LEAST -1e300 /* log-density, of which multiples are finite */
-#define LOST 1.5 /* nats of all rows for each parameter of a component, twice to three times what a useless one costs */
 #define USELESS_GAIN 2.0 /* nats for each parameter of a component, four times what one is expected to gain that means nothing */
 
 /* Fits to fold 0 and to fold 1. */
@@ -70,7 +68,7 @@ typedef struct search {
     bool has_pilots, has_halves;
     int poorer; /* half, of which folds look for starting points of their own; -1: neither */
     pilots now, next; /* of the number being tried, and of the one after it, where tasks have got ahead */
-    double best_scores[2]; /* of the pilots with the best number so far */
+    double first_scores[2]; /* of the pilots with one component */
     half halves[2]; /* that of fold 0 and that of fold 1 */
     fgm_trials *trials; /* or NULL */
     double *log_density; /* (n): of each row, where there are trials */
@@ -157,11 +155,11 @@ static int fit_half(search *state, int index, fgm_fitter *fitter, fgm_monitor *m
     return outcome.converged ? fgm_find_curvature(fitter, &training, &fitted->fit, monitor, &fitted->curvature) : FGM_OK;
 }
 
-/* The pilots describe the other rows better than those with the best number so far do. */
-static bool pilots_gain(const search *state) {
+/* One Gaussian describes the other rows better than the pilots do: fits to more rows would hardly gain what those fits cost. */
+static bool pilots_lose(const search *state) {
     double gain = 0.0;
-    for (int i = 0; i < 2; ++i) gain += state->now.scores[i] - state->best_scores[i];
-    return gain > 0.0;
+    for (int i = 0; i < 2; ++i) gain += state->now.scores[i] - state->first_scores[i];
+    return state->one_is_best && state->n_components > 1 && !(gain > 0.0);
 }
 
 /* Trains on all but one fold and scores that one; a second time where the half that it began from was the poorer one. */
@@ -359,6 +357,7 @@ static int take_pilots(search *state) {
     release_pilots(&state->now);
     state->now = state->next;
     state->next = (pilots){0};
+    if (state->n_components == 1) memcpy(state->first_scores, state->now.scores, sizeof state->first_scores);
     return FGM_OK;
 }
 
@@ -379,19 +378,17 @@ static int make_up_for_poorer_half(search *state) {
 
 /* One number of components, whose fits are left in best where their score beats the mark. gmm-mi's own starting points are far away: after a short
  * run their components still overlap, and which of them is best does not show. So each is fitted to the end in every fold, as there, and the one
- * with the best score counts. The score is NaN where one Gaussian describes the other rows better than pilots do: fits to more rows would hardly gain
- * what those fits cost. Where the next number may be tried, and pilots say that this one gains, tasks that have no fold left to fit make the next
- * one's pilots. */
-static int try_number(search *state, double mark, bool may_have_next, double *reached) {
+ * with the best score counts. The score is NaN where pilots say that there is nothing to gain. Where it is certain that the next number will be
+ * tried, whatever comes of this one, tasks that have no fold left to fit make its pilots. */
+static int try_number(search *state, double mark, bool next_is_certain, double *reached) {
     const fgm_options *options = state->settings->options;
     bool is_far = options->init >= FGM_INIT_RANDOM && state->n_components > 1;
     int n_tasks = state->n_folds;
     *reached = NAN;
     if (state->has_pilots) FGM_TRY(take_pilots(state));
-    bool is_promising = state->has_pilots && (state->n_components == 1 || pilots_gain(state));
-    if (state->has_pilots && state->one_is_best && !is_promising) return FGM_OK;
+    if (state->has_pilots && pilots_lose(state)) return FGM_OK;
     if (state->has_halves) FGM_TRY(run(state, 2, half_task));
-    if (is_promising && may_have_next && !state->one_is_best) {
+    if (state->has_pilots && next_is_certain && !state->one_is_best) {
         expect_pilots(state, state->n_components + 1);
         n_tasks += 2;
     }
@@ -409,38 +406,27 @@ static int try_number(search *state, double mark, bool may_have_next, double *re
     return FGM_OK;
 }
 
-/* A patience beyond the default is taken at its word, and gmm-mi's starting points come with gmm-mi's search. */
-static bool may_end_early(const search *state) {
-    const fgm_options *options = state->settings->options;
-    return options->criterion == FGM_CRITERION_CV && options->init < FGM_INIT_RANDOM && options->patience <= FGM_DEFAULT_PATIENCE;
-}
-
-/* Two components were no better than one, and there is nothing that three could find. */
+/* Two components were no better than one, and there is nothing that three could find. A patience beyond the default is taken at its word, and
+ * gmm-mi's starting points come with gmm-mi's search. */
 static bool nothing_is_left(const search *state, int chosen) {
-    return may_end_early(state) && state->n_components == 2 && chosen == 1 && fgm_looks_gaussian(state->samples);
-}
-
-/* One component more than the best number has lost so much that another one would have to make up for both. */
-static bool has_lost(const search *state, int chosen, double best, double reached) {
-    double lost = (best - reached) * fgm_effective_samples(state->samples);
-    return may_end_early(state) && chosen > 1 && state->n_components > chosen && lost > LOST * FGM_PACK_STRIDE(state->samples.d);
+    const fgm_options *options = state->settings->options;
+    bool may_end = options->criterion == FGM_CRITERION_CV && options->init < FGM_INIT_RANDOM && options->patience <= FGM_DEFAULT_PATIENCE;
+    return may_end && state->n_components == 2 && chosen == 1 && fgm_looks_gaussian(state->samples);
 }
 
 /* Tries 1, 2, ... components; *chosen is the best number, whose fits are left in best. */
 static int try_numbers(search *state, int most, double *scores /* (max_components) or NULL */, int *chosen) {
-    double mark = -INFINITY, best = -INFINITY, reached;
+    double mark = -INFINITY, reached;
     for (int k = 1; k <= most && k <= *chosen + state->settings->options->patience; ++k) {
         state->n_components = k;
         state->one_is_best = *chosen == 1;
         FGM_TRY(try_number(state, mark, k + 1 <= most && k + 1 <= *chosen + state->settings->options->patience, &reached));
         if (scores) scores[k - 1] = reached;
         if (reached > mark || k == 1) {
-            best = reached;
             mark = reached + least_gain(state);
             *chosen = k;
-            memcpy(state->best_scores, state->now.scores, sizeof state->best_scores);
         }
-        if (nothing_is_left(state, *chosen) || has_lost(state, *chosen, best, reached)) return FGM_OK;
+        if (nothing_is_left(state, *chosen)) return FGM_OK;
     }
     return FGM_OK;
 }

@@ -39,8 +39,7 @@ _KEYWORDS = """\
     patience : int, optional
         Numbers of components tried beyond the best one. With 1 the search stops short where it takes two components
         more to gain anything; beyond 2 it hardly matters. By default a search ends after two components where these are
-        no better than one and two columns look like one Gaussian, and after one number that loses much against several
-        components.
+        no better than one and two columns look like one Gaussian.
     marginals : {"auto", "gaussianize", "studentize", "standardize", "none"}
         Map taken of each continuous column first; information does not change under it. "gaussianize": normal scores of
         the ranks, which an entropy cannot take. "studentize": scores of Student's t, and one multivariate t

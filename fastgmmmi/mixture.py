@@ -86,8 +86,7 @@ class GaussianMixture:
     patience : int, optional
         Numbers of components tried beyond the best one. With 1 the search stops short where it takes two components
         more to gain anything; beyond 2 it hardly matters. By default a search ends after two components where these are
-        no better than one and two columns look like one Gaussian, and after one number that loses much against several
-        components.
+        no better than one and two columns look like one Gaussian.
     tol : float, optional
         EM stops where less log-likelihood than this is left to gain per sample, in nats. None: 0.005 over all samples,
         and Newton's method then goes on to the very maximum. Above 1e-4 components that overlap are not told apart.

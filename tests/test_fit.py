@@ -199,25 +199,12 @@ def test_only_a_plain_search_ends_early():
     assert tried(X[:, :1]) == 3
 
 
-@pytest.mark.parametrize("patience", [1, 3, 5])
+@pytest.mark.parametrize("patience", [1, 2, 5])
 def test_patience(patience):
     fitted = fit(_core.sample(*CLUSTERS, 3, 300), patience=patience, max_components=20)
     tried = np.flatnonzero(np.isfinite(fitted["scores"])) + 1
     assert tried.tolist() == list(range(1, fitted["n_components"] + patience + 1))
     assert np.nanargmax(fitted["scores"]) + 1 == fitted["n_components"]
-
-
-def test_a_search_ends_after_one_number_that_loses_much():
-    """Against several components, 1.5 nats of all rows for each of six parameters."""
-    ends = set()
-    for seed in range(12):
-        fitted = fit(_core.sample(*CLUSTERS, seed, 300), max_components=20)
-        chosen, scores = fitted["n_components"], fitted["scores"]
-        assert chosen > 1
-        loses_much = 300 * (scores[chosen - 1] - scores[chosen]) > 9.0
-        assert np.count_nonzero(np.isfinite(scores)) == chosen + (1 if loses_much else 2)
-        ends.add(loses_much)
-    assert ends == {False, True}
 
 
 def test_a_gain_that_is_too_small_does_not_count():

@@ -166,7 +166,7 @@ typedef struct fgm_options {
     int32_t n_folds;             /* cross-validation folds */
     int32_t n_inits;             /* starting points of each fit */
     int32_t patience;            /* numbers of components tried beyond the best one; up to 2, none beyond two components where these are no better than
-                                  * one and two columns look like one Gaussian, or beyond one that loses much against several */
+                                  * one and two columns look like one Gaussian */
     int32_t max_iter;            /* EM passes of one fit */
     double tol;                  /* EM stops where less log-likelihood than this per sample is left to gain, nats; 0: 0.005 / n, and then Newton's method
                                   * goes on to the very maximum */
