@@ -29,9 +29,8 @@ _KEYWORDS = """\
         What selects the number of components: cross-validated log-likelihood, or an information criterion.
     init : str, optional
         Starting points: "kmeans++", "split", or one of gmm-mi's "random", "minmax", "kmeans", "randomized_kmeans",
-        "random_sklearn", "kmeans_sklearn". It hardly matters, but for "random": of 20 error bars of a gamma-exponential
-        distribution, n = 10,000, one was five times as large, as one of 100 replicates went astray. For this and the
-        keywords below that are None, the core's measured default.
+        "random_sklearn", "kmeans_sklearn". It hardly matters. For this and the keywords below that are None, the core's
+        measured default.
     n_folds : int, optional
         Folds of the cross-validation. With 2, half of the rows choose too few components; from 3 on it hardly matters.
     n_inits : int, optional
