@@ -23,7 +23,9 @@ JOBS = {  # sampler and n; every default
 }
 STAGES = {  # by the name of a function, the innermost first; everything else goes by its file
     r"vec_exp|vec_log": "exponentials and logarithms",
-    r"missing_information|add_products|block_scores|add_score_products|add_overlaps|(block_)?monomials": "information for Newton's method: sums of products",
+    r"missing_information|add_(score_)?products|block_scores|add_overlaps|(block_)?monomials": (
+        "information for Newton's method: sums of products"
+    ),
     r"(block_)?terms_?|whiten": "terms: whitening",
     r"(block_)?moment": "moments",
     r"(block_)?normalise": "normalising, without exponentials",
