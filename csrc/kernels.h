@@ -518,7 +518,7 @@ FGM_INLINE void add_products(const bool is_triangle, const double sign, int size
     }
 }
 
-/* The same for one column of rows with those of components present before it, or with those up to its own; runs of components stand together. */
+/* The same with columns of the first n components present, q of each: those of components next to each other are one run. */
 static void add_products_by_runs(const double sign, int size, int n_rows, const double *rows, int n, const int *present, int q,
                                  const double *columns /* (n, q, FGM_SCORE_BLOCK) */, double *matrix /* (n_rows, stride) */, size_t stride) {
     for (int first = 0, last; first < n; first = last) {
@@ -558,8 +558,9 @@ static void add_score_products(int n_components, const double *pack, fgm_samples
 }
 
 /* Up to dimension FGM_UNROLLED the products of the scores of two components are found later (curvature.c), from sums over the rows: of w r_k r_l, or
- * of w r_k (1 - r_k), times the monomials of degree up to four in the z of k, in two dimensions 15 sums instead of 36. With h = (1, z) these are h_i
- * h_j h_m h_o where i, j, m, o do not rise. */
+ * of w r_k (1 - r_k), times the monomials of degree up to four in the z of k, in two dimensions 15 sums instead of 36.
+ *
+ * With h = (1, z) these are h_i h_j h_m h_o, where i, j, m, o do not rise. */
 FGM_INLINE void monomials(const int d, block samples, const double *parameters, const double *terms, const double *scale,
                           double *out /* (FGM_MONOMIALS(d), FGM_SCORE_BLOCK) */) {
     const double *offset = parameters + 1, *whitener = offset + d;

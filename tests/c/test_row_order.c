@@ -1,4 +1,9 @@
 /* Where rows stand: whatever the order in which they come, whichever way up their columns are and in whatever order. */
+#if defined(__unix__) || defined(__APPLE__)
+#define _DEFAULT_SOURCE /* for memory that must not be read */
+#include <sys/mman.h>
+#endif
+
 #include "check.h"
 
 #define ROWS 300
@@ -173,6 +178,28 @@ static void test_many_rows(void) {
     free(group);
 }
 
+#if defined(MAP_ANONYMOUS)
+/* Many rows are read once, from the first to the last, as a file that is mapped should be: nothing is looked at beyond a number that is none. */
+static void test_many_rows_are_read_in_order(void) {
+    const int64_t n = 200000, bad = 90000, forbidden = 98304; /* where pages of 64 KB and less begin */
+    size_t size = 2 * (size_t)n * sizeof(double);
+    double *X = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    check(X != MAP_FAILED, "memory that can be locked");
+    if (X == MAP_FAILED) return;
+    for (int64_t i = 0; i < 2 * n; ++i) X[i] = fgm_random_uniform(7, (uint64_t)i);
+    X[2 * bad + 1] = INFINITY;
+    check(mprotect(X + 2 * forbidden, size - 2 * (size_t)forbidden * sizeof(double), PROT_NONE) == 0, "rows from %d on are locked", (int)forbidden);
+    fgm_data data = {.size = sizeof data, .n = n, .x = {X, NULL, 1, 0, 2}, .y = {X + 1, NULL, 1, 0, 2}};
+    fgm_options options;
+    fgm_prepared prepared;
+    fgm_fault fault = {-1, -1};
+    fgm_options_init(&options);
+    check_status(fgm_prepare(&prepared, &data, &options, 3, &fault), FGM_ERROR_NOT_FINITE, "a number that is none");
+    check(fault.column == 1, "it is in column %d", fault.column);
+    munmap(X, size);
+}
+#endif
+
 int main(void) {
     rows = draw_d5(ROWS, 1);
     for (int i = 0; i < ROWS; ++i) {
@@ -185,6 +212,9 @@ int main(void) {
     test_equal_rows_are_parted();
     test_a_sample_of_rows();
     test_many_rows();
+#if defined(MAP_ANONYMOUS)
+    test_many_rows_are_read_in_order();
+#endif
     free(rows);
     return summary();
 }
