@@ -25,7 +25,7 @@ enum { DRAWN, CAUTIOUS, GIVEN, RULES }; /* chosen by its weights; the same by th
 /* The rows that a replicate draws. */
 typedef struct replicate {
     int64_t n;      /* rows of positive weight */
-    double *memory;
+    double *memory; /* of what follows */
     double *columns; /* (d, n) */
     double *weights; /* (n) */
     uint32_t *rows;  /* (n): their places in the prepared data */
@@ -34,33 +34,22 @@ typedef struct replicate {
     bool is_drawn_in_passes; /* then nothing is kept, and rows are all rows */
 } replicate;
 
-static void release_replicate(replicate *drawn) {
-    fgm_release(drawn->memory);
-    free(drawn->rows);
-    free(drawn->groups);
-    free(drawn->first);
-}
-
 /* Weights of all rows. A row's goes by its number in the data, so that jobs on the same rows with the same seed draw the same rows, whatever the
  * columns and labels: then replicates of different jobs can be compared. */
-static int draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */) {
+static void draw_all_weights(const fgm_prepared *prepared, uint64_t key, double *weights /* (n) */, double *by_number /* (n): overwritten */) {
     int64_t n = prepared->n;
-    double *drawn = prepared->draws ? fgm_allocate((size_t)n) : weights;
-    if (!drawn) return FGM_ERROR_MEMORY;
+    double *drawn = prepared->draws ? by_number : weights;
     for (int64_t first = 0; first < n; first += FGM_DRAWN_AT_ONCE) {
         fgm_get_kernels()->draw_weights(key, first, n - first < FGM_DRAWN_AT_ONCE ? (int)(n - first) : FGM_DRAWN_AT_ONCE, drawn + first);
     }
-    if (prepared->draws) {
-        for (int64_t i = 0; i < n; ++i) weights[i] = drawn[prepared->draws[i]];
-        fgm_release(drawn);
-    }
-    return FGM_OK;
+    for (int64_t i = 0; prepared->draws && i < n; ++i) weights[i] = drawn[prepared->draws[i]];
 }
 
 /* Places and weights of the rows drawn, class by class. */
-static void keep_drawn(const fgm_prepared *prepared, replicate *drawn, double *weights /* (n) */) {
+static void keep_drawn(const fgm_prepared *prepared, replicate *drawn) {
     const fgm_classes *classes = &prepared->classes;
     const double *sample_weights = prepared->samples.weights;
+    double *weights = drawn->weights;
     drawn->n = 0;
     for (int c = 0; c < classes->n; ++c) {
         drawn->first[c] = drawn->n;
@@ -76,26 +65,21 @@ static void keep_drawn(const fgm_prepared *prepared, replicate *drawn, double *w
 
 static int draw_rows(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
     const fgm_prepared *prepared = bootstrap->prepared;
-    drawn->rows = malloc((size_t)prepared->n * sizeof *drawn->rows);
-    drawn->first = malloc((size_t)(prepared->classes.n + 1) * sizeof *drawn->first);
-    double *weights = drawn->rows && drawn->first ? fgm_allocate((size_t)prepared->n) : NULL;
-    if (!weights) return FGM_ERROR_MEMORY;
-    int status = draw_all_weights(prepared, key, weights);
-    if (status != FGM_OK) {
-        fgm_release(weights);
-        return status;
-    }
-    keep_drawn(prepared, drawn, weights);
-    if (prepared->samples.groups) drawn->groups = malloc((size_t)drawn->n * sizeof *drawn->groups);
-    for (int64_t i = 0; drawn->groups && i < drawn->n; ++i) drawn->groups[i] = prepared->samples.groups[drawn->rows[i]];
-    drawn->memory = !prepared->samples.groups || drawn->groups ? fgm_allocate((size_t)drawn->n * (size_t)(prepared->d + 1)) : NULL;
-    if (drawn->memory) {
-        drawn->columns = drawn->memory;
-        drawn->weights = drawn->memory + drawn->n * prepared->d;
-        memcpy(drawn->weights, weights, (size_t)drawn->n * sizeof *weights);
-    }
-    fgm_release(weights);
-    return drawn->memory ? FGM_OK : FGM_ERROR_MEMORY;
+    bool has_groups = prepared->samples.groups != NULL;
+    size_t n = (size_t)prepared->n, d = (size_t)(prepared->d > 0 ? prepared->d : 1); /* a table draws too */
+    size_t places = (n * (has_groups ? 2 : 1) * sizeof(uint32_t) + sizeof(double) - 1) / sizeof(double);
+    drawn->memory = fgm_allocate(n * (1 + d) + (size_t)(prepared->classes.n + 1) + places);
+    if (!drawn->memory) return FGM_ERROR_MEMORY;
+    drawn->columns = drawn->memory;
+    drawn->weights = drawn->columns + n * d;
+    drawn->first = (int64_t *)(drawn->weights + n);
+    drawn->rows = (uint32_t *)(drawn->first + prepared->classes.n + 1);
+    draw_all_weights(prepared, key, drawn->weights, drawn->columns);
+    keep_drawn(prepared, drawn);
+    if (!has_groups) return FGM_OK;
+    drawn->groups = drawn->rows + n;
+    for (int64_t i = 0; i < drawn->n; ++i) drawn->groups[i] = prepared->samples.groups[drawn->rows[i]];
+    return FGM_OK;
 }
 
 /* Normal scores are taken anew under the replicate's weights, since the map is estimated too. */
@@ -152,8 +136,10 @@ static int sort_by_number(fgm_bootstrap *bootstrap, double **copies) {
 
 static int draw_replicate(const fgm_bootstrap *bootstrap, uint64_t key, replicate *drawn) {
     if (drawn->is_drawn_in_passes) {
-        drawn->first = calloc(2, sizeof *drawn->first);
-        if (!drawn->first) return FGM_ERROR_MEMORY;
+        drawn->memory = fgm_allocate(2);
+        if (!drawn->memory) return FGM_ERROR_MEMORY;
+        drawn->first = (int64_t *)drawn->memory;
+        drawn->first[0] = 0;
         drawn->n = drawn->first[1] = bootstrap->prepared->n;
         return FGM_OK;
     }
@@ -336,7 +322,7 @@ static int run_replicate(void *task_data, int64_t index, int is_caller) {
             value = centre = NAN;
         }
     }
-    release_replicate(&drawn);
+    fgm_release(drawn.memory);
     bootstrap->values[index] = value;
     bootstrap->centres[index] = centre;
 #if defined(__GNUC__)
@@ -357,12 +343,12 @@ static int choose_numbers(void *task_data, int64_t index, int is_caller) {
     uint64_t key = fgm_stream(bootstrap->seed, FGM_STREAM_BOOTSTRAP, (uint64_t)(bootstrap->first + index));
     int n_classes = bootstrap->model->n_classes;
     fgm_monitor monitor = fgm_monitor_start(bootstrap->options, &bootstrap->done, bootstrap->count, is_caller);
-    double *weights = fgm_allocate((size_t)prepared->n);
+    double *weights = fgm_allocate(2 * (size_t)prepared->n);
     if (!weights) return FGM_ERROR_MEMORY;
-    int status = draw_all_weights(prepared, key, weights);
+    draw_all_weights(prepared, key, weights, weights + prepared->n);
     for (int64_t i = 0; sample_weights && i < prepared->n; ++i) weights[i] *= sample_weights[i];
     int16_t *drawn = bootstrap->numbers + (index * 2 + DRAWN) * n_classes, *cautious = bootstrap->numbers + (index * 2 + CAUTIOUS) * n_classes;
-    for (int c = 0; c < n_classes && status == FGM_OK; ++c) {
+    for (int c = 0; c < n_classes; ++c) {
         const fgm_trials *trials = &bootstrap->trials[c];
         int numbers[2] = {0, 0};
         if (trials->n > 0) fgm_trials_choose(trials, weights + prepared->classes.first[c], &numbers[0], &numbers[1]);
@@ -370,7 +356,7 @@ static int choose_numbers(void *task_data, int64_t index, int is_caller) {
         cautious[c] = (int16_t)numbers[1];
     }
     fgm_release(weights);
-    return status == FGM_OK ? fgm_monitor_add(&monitor, LOOK_AT_ONCE) : status;
+    return fgm_monitor_add(&monitor, LOOK_AT_ONCE);
 }
 
 /* Fits to all the data that replicates ask for, other than those at hand. */

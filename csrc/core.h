@@ -84,6 +84,10 @@ typedef struct fgm_mixture {
 } fgm_mixture;
 
 /* Memory for n_components components; every field is set, values are not. */
+/* Doubles that a mixture takes, and every field where it is to stand in memory of that size, which may be NULL. */
+size_t fgm_mixture_size(int n_components, int d);
+fgm_mixture fgm_mixture_at(double *memory, int n_components, int d);
+
 int fgm_mixture_allocate(fgm_mixture *mixture, int n_components, int d);
 void fgm_mixture_release(fgm_mixture *mixture);
 void fgm_mixture_copy(fgm_mixture *to, const fgm_mixture *from);
@@ -247,7 +251,7 @@ typedef struct fgm_fit_settings {
     int selection_passes;                 /* the most EM passes of such a fit */
     double least_evidence;                /* held-out log-likelihood that one component more must gain in all, nats */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
-    double prior[FGM_TRIANGLE(FGM_MAX_DIMENSION)]; /* A, packed by rows: the fit maximises log-likelihood - sum_k tr(A Sigma_k^-1) / 2 */
+    const double *prior;                  /* A, packed by rows: the fit maximises log-likelihood - sum_k tr(A Sigma_k^-1) / 2 */
 } fgm_fit_settings;
 
 /* Memory for fits of up to max_components components; one per thread. */

@@ -47,7 +47,8 @@
 #define CHUNK_WORK 5e7 /* rows times components times (d + 1)^2 between looks at the monitor: some hundredths of a second */
 
 struct fgm_fitter {
-    double *memory;
+    double *memory; /* of what follows, but for the curvature, slices and rows drawn */
+    size_t work_size;
     double *pack, *moments, *work;
     double *theta, *image, *residual, *metric, *previous_image, *previous_residual, *step, *target; /* (parameters) each */
     double *image_changes, *residual_changes, *directions, *direction_images; /* (HISTORY, parameters) */
@@ -67,9 +68,9 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     fgm_fitter *created = calloc(1, sizeof *created);
     *fitter = created;
     if (!created) return FGM_ERROR_MEMORY;
-    created->memory = fgm_allocate(work + parameters * (10 + 4 * HISTORY) + 2);
-    if (!created->memory || fgm_mixture_allocate(&created->current, max_components, d) != FGM_OK ||
-        fgm_mixture_allocate(&created->next, max_components, d) != FGM_OK) {
+    size_t mixture = fgm_mixture_size(max_components, d), moments = parameters + 2;
+    created->memory = fgm_allocate(work + parameters * (9 + 4 * HISTORY) + moments + 2 * mixture);
+    if (!created->memory) {
         fgm_fitter_destroy(created);
         *fitter = NULL;
         return FGM_ERROR_MEMORY;
@@ -78,6 +79,7 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
         &created->pack, &created->theta, &created->image, &created->residual, &created->metric, &created->previous_image, &created->previous_residual,
         &created->step, &created->target};
     created->work = created->memory;
+    created->work_size = work;
     double *next = created->memory + work;
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; ++i, next += parameters) *pieces[i] = next;
     created->image_changes = next;
@@ -85,6 +87,8 @@ int fgm_fitter_create(fgm_fitter **fitter, int max_components, int d) {
     created->directions = next + 2 * HISTORY * parameters;
     created->direction_images = next + 3 * HISTORY * parameters;
     created->moments = next + 4 * HISTORY * parameters;
+    created->current = fgm_mixture_at(created->moments + moments, max_components, d);
+    created->next = fgm_mixture_at(created->moments + moments + mixture, max_components, d);
     return FGM_OK;
 }
 
@@ -94,8 +98,6 @@ void fgm_fitter_destroy(fgm_fitter *fitter) {
     fgm_release(fitter->drawn);
     fgm_release(fitter->slices);
     fgm_curvature_release(&fitter->curvature);
-    fgm_mixture_release(&fitter->current);
-    fgm_mixture_release(&fitter->next);
     free(fitter);
 }
 
@@ -283,23 +285,27 @@ static int slice_task(void *task_data, int64_t index, int is_caller) {
     return FGM_OK;
 }
 
+static int reserve_slices(fgm_fitter *fitter, size_t wanted) {
+    if (wanted <= fitter->slices_size) return FGM_OK;
+    fgm_release(fitter->slices);
+    fitter->slices = fgm_allocate(wanted);
+    fitter->slices_size = fitter->slices ? wanted : 0;
+    return fitter->slices ? FGM_OK : FGM_ERROR_MEMORY;
+}
+
 /* Adds the sums of each slice to total, in place where there is one only. */
 static int add_slices(fgm_fitter *fitter, slices *all, double work, fgm_monitor *monitor, void (*add)(size_t n, double *total, const double *sums),
                       double *total) {
-    bool is_shared = all->n_slices > 1 && fgm_crew_has_idle(monitor->crew);
-    size_t size = whole_registers(all->n_sums) + all->work_size;
-    size_t wanted = all->n_slices == 1 ? all->work_size : is_shared ? size * (size_t)all->n_slices : size;
-    if (wanted > fitter->slices_size) {
-        fgm_release(fitter->slices);
-        fitter->slices = fgm_allocate(wanted);
-        fitter->slices_size = fitter->slices ? wanted : 0;
-        if (!fitter->slices) return FGM_ERROR_MEMORY;
-    }
-    all->memory = fitter->slices;
     if (all->n_slices == 1) {
-        all->find(all->n_components, all->pack, all->rows, total, all->memory);
+        bool has_room = all->work_size <= fitter->work_size;
+        if (!has_room) FGM_TRY(reserve_slices(fitter, all->work_size));
+        all->find(all->n_components, all->pack, all->rows, total, has_room ? fitter->work : fitter->slices);
         return FGM_OK;
     }
+    bool is_shared = all->n_slices > 1 && fgm_crew_has_idle(monitor->crew);
+    size_t size = whole_registers(all->n_sums) + all->work_size;
+    FGM_TRY(reserve_slices(fitter, is_shared ? size * (size_t)all->n_slices : size));
+    all->memory = fitter->slices;
     if (is_shared) FGM_TRY(fgm_crew_run(monitor->crew, all->n_slices, work, slice_task, all));
     for (int64_t i = 0; i < all->n_slices; ++i) {
         double *sums = all->memory + (is_shared ? (size_t)i * size : 0);

@@ -47,28 +47,28 @@ static int compare_members(const void *left, const void *right) {
 }
 
 /* Classes of positive probability, those of one group together. */
-static member *list_members(const fgm_model *model, unsigned labelled, int *n_members) {
-    member *members = malloc((size_t)model->n_classes * sizeof *members);
-    if (!members) return NULL;
-    *n_members = 0;
+static int list_members(const fgm_model *model, unsigned labelled, member *members /* (n_classes) */) {
+    int n_members = 0;
     for (int c = 0; c < model->n_classes; ++c) {
         if (!(model->probabilities[c] > 0.0)) continue;
-        member *at = &members[(*n_members)++];
+        member *at = &members[n_members++];
         for (int v = 0; v < 3; ++v) at->labels[v] = labelled & FGM_BIT(v) ? model->labels[3 * c + v] : 0;
         at->class = c;
     }
-    qsort(members, (size_t)*n_members, sizeof *members, compare_members);
-    return members;
+    if (n_members > 1) qsort(members, (size_t)n_members, sizeof *members, compare_members);
+    return n_members;
 }
 
 static int allocate_term(fgm_term *at, const fgm_terms *terms, int n_columns, int n_members) {
-    int *numbers = malloc((size_t)(n_members + 1 + terms->n_classes) * sizeof *numbers);
-    if (!numbers) return FGM_ERROR_MEMORY;
-    at->starts = numbers;
-    at->group_of = numbers + n_members + 1;
-    at->probabilities = fgm_allocate((size_t)n_members);
-    if (!at->probabilities) return FGM_ERROR_MEMORY;
-    return fgm_mixture_allocate(&at->mixture, n_columns > 0 ? terms->n_components : 0, n_columns);
+    int n_components = n_columns > 0 ? terms->n_components : 0;
+    size_t size = fgm_mixture_size(n_components, n_columns), n_numbers = (size_t)(n_members + 1 + terms->n_classes);
+    at->memory = fgm_allocate(size + (size_t)n_members + (n_numbers * sizeof(int) + sizeof(double) - 1) / sizeof(double));
+    if (!at->memory) return FGM_ERROR_MEMORY;
+    at->mixture = fgm_mixture_at(at->memory, n_components, n_columns);
+    at->probabilities = at->memory + size;
+    at->starts = (int *)(at->probabilities + n_members);
+    at->group_of = at->starts + n_members + 1;
+    return FGM_OK;
 }
 
 /* The columns of one class's components, from place on. */
@@ -108,14 +108,14 @@ static int fill_term(fgm_term *at, const fgm_terms *terms, const fgm_model *mode
 /* labelled: bits of the variables whose labels the term tells apart. */
 static int add_term(fgm_terms *terms, const fgm_model *model, int first, int n_columns, unsigned labelled, double coefficient) {
     fgm_term *at = &terms->terms[terms->n_terms++];
-    int n_members;
-    member *members = list_members(model, labelled, &n_members);
+    member only, *members = model->n_classes == 1 ? &only : malloc((size_t)model->n_classes * sizeof *members);
     if (!members) return FGM_ERROR_MEMORY;
+    int n_members = list_members(model, labelled, members);
     at->first = first;
     at->coefficient = coefficient;
     int status = allocate_term(at, terms, n_columns, n_members);
     if (status == FGM_OK) status = fill_term(at, terms, model, members, n_members);
-    free(members);
+    if (members != &only) free(members);
     return status;
 }
 
@@ -144,11 +144,7 @@ static void start_terms(fgm_terms *terms, const fgm_model *model) {
 }
 
 static void release_terms(fgm_terms *terms) {
-    for (int t = 0; t < terms->n_terms; ++t) {
-        fgm_mixture_release(&terms->terms[t].mixture);
-        fgm_release(terms->terms[t].probabilities);
-        free(terms->terms[t].starts);
-    }
+    for (int t = 0; t < terms->n_terms; ++t) fgm_release(terms->terms[t].memory);
     fgm_release(terms->weights);
     fgm_release(terms->memory);
     free(terms->class_of);
@@ -206,8 +202,8 @@ static int sum_by_lattices(const fgm_terms *terms, double tol, double max_work, 
 
 /* ---- by closed forms and sampling ------------------------------------------------------------------------------------------------- */
 
-/* Packs, and memory for a block of nodes. */
-static int allocate_packs(fgm_terms *terms) {
+/* Packs, and memory for a block of nodes where there will be any. */
+static int allocate_packs(fgm_terms *terms, bool has_nodes) {
     size_t size = 0, work = 0, largest = 1;
     for (int t = 0; t < terms->n_terms; ++t) {
         const fgm_term *at = &terms->terms[t];
@@ -220,7 +216,7 @@ static int allocate_packs(fgm_terms *terms) {
         }
     }
     size_t d = (size_t)terms->terms[0].mixture.d;
-    double *at = terms->memory = fgm_allocate(size + work + (largest + 2 + d) * FGM_NODE_BLOCK);
+    double *at = terms->memory = fgm_allocate(size + (has_nodes ? work + (largest + 2 + d) * FGM_NODE_BLOCK : 0));
     if (!at) return FGM_ERROR_MEMORY;
     for (int t = 0; t < terms->n_terms; ++t) {
         if (terms->terms[t].mixture.d == 0) continue;
@@ -228,6 +224,7 @@ static int allocate_packs(fgm_terms *terms) {
         fgm_pack(&terms->terms[t].mixture, at);
         at += (size_t)terms->terms[t].mixture.n_components * FGM_PACK_STRIDE((size_t)terms->terms[t].mixture.d);
     }
+    if (!has_nodes) return FGM_OK;
     terms->logs = at;
     terms->shares = terms->logs + largest * FGM_NODE_BLOCK;
     terms->label_entropy = terms->shares + FGM_NODE_BLOCK;
@@ -320,10 +317,11 @@ static double mean_node_cost(const fgm_terms *terms) {
 
 static int sum_by_sampling(fgm_terms *terms, const fgm_model *model, double tol, uint64_t seed, double *value, double *error) {
     double rounding, sampled = 0.0;
-    FGM_TRY(allocate_packs(terms));
+    bool has_nodes = needs_nodes(terms);
+    FGM_TRY(allocate_packs(terms, has_nodes));
     double closed = closed_part(terms, &rounding);
     *error = 0.0;
-    if (needs_nodes(terms)) {
+    if (has_nodes) {
         FGM_TRY(list_components(terms, model));
         fgm_mixture joint = terms->terms[0].mixture;
         joint.weights = terms->weights;
@@ -491,7 +489,7 @@ int fgm_terms_create(fgm_terms **terms, const fgm_model *model, const fgm_layout
     *terms = malloc(sizeof **terms);
     if (!*terms) return FGM_ERROR_MEMORY;
     int status = add_quantity(*terms, model, layout);
-    return status == FGM_OK ? allocate_packs(*terms) : status;
+    return status == FGM_OK ? allocate_packs(*terms, true) : status;
 }
 
 void fgm_terms_destroy(fgm_terms *terms) {

@@ -20,7 +20,7 @@ typedef void (*fgm_integrand)(void *data, fgm_samples nodes, double *values /* (
 /* One entropy of a sum: coefficient * H(columns first .. first+d-1, labels), in column order x, given, y. Classes that share these labels make a
  * group, whose components stand together; their weights add up to 1. */
 typedef struct fgm_term {
-    fgm_mixture mixture;   /* of all groups; no components where d = 0 */
+    fgm_mixture mixture;   /* of all groups; no components where d = 0; its memory is the term's */
     int first;
     double coefficient;
     int n_groups;
@@ -28,6 +28,7 @@ typedef struct fgm_term {
     int *group_of;         /* (n_classes), -1 for a class of probability 0 */
     double *probabilities; /* (n_groups) */
     double *pack;          /* (K, 1 + d + d(d+1)/2) */
+    double *memory;        /* of all but the pack */
 } fgm_term;
 
 struct fgm_terms {

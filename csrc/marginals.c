@@ -431,7 +431,7 @@ void fgm_class_settings(const fgm_prepared *prepared, int class, fgm_fit_setting
     /* The more classes there are, the more of them would take a component too many, whose biases add up. */
     bool has_rule = settings->options->least_gain > 0.0; /* of the caller's */
     if (!has_rule && !fgm_is_divergence(&prepared->layout)) settings->least_evidence = log((double)prepared->classes.n);
-    memcpy(settings->prior, prepared->priors + (size_t)class * triangle, triangle * sizeof *settings->prior);
+    settings->prior = prepared->priors + (size_t)class * triangle;
 }
 
 int fgm_small_class_mixture(fgm_mixture *mixture, fgm_samples rows, const double *within, const double *floor) {

@@ -14,17 +14,15 @@
 
 #define LOG_TWO_PI 1.8378770664093454836
 
-/* Doubles that a mixture takes. */
-static size_t mixture_size(int n_components, int d) { return (size_t)n_components * (size_t)(1 + d + FGM_TRIANGLE(d)); }
+size_t fgm_mixture_size(int n_components, int d) { return (size_t)n_components * (size_t)(1 + d + FGM_TRIANGLE(d)); }
 
-/* Every field, where the mixture is to stand in memory, which may be NULL. */
-static fgm_mixture mixture_at(double *memory, int n_components, int d) {
+fgm_mixture fgm_mixture_at(double *memory, int n_components, int d) {
     size_t k = (size_t)n_components;
     return (fgm_mixture){n_components, d, memory, memory ? memory + k : NULL, memory ? memory + k + k * (size_t)d : NULL};
 }
 
 int fgm_mixture_allocate(fgm_mixture *mixture, int n_components, int d) {
-    *mixture = mixture_at(fgm_allocate(mixture_size(n_components, d)), n_components, d);
+    *mixture = fgm_mixture_at(fgm_allocate(fgm_mixture_size(n_components, d)), n_components, d);
     return mixture->weights ? FGM_OK : FGM_ERROR_MEMORY;
 }
 
@@ -176,15 +174,15 @@ typedef struct evaluation {
 
 size_t fgm_density_work_size(int32_t n_components, int32_t d) {
     if (check_shape(n_components, d) != FGM_OK) return 0;
-    return mixture_size(n_components, d) + (size_t)n_components * (size_t)FGM_PACK_STRIDE(d) + (size_t)(d + n_components) * CHUNK +
+    return fgm_mixture_size(n_components, d) + (size_t)n_components * (size_t)FGM_PACK_STRIDE(d) + (size_t)(d + n_components) * CHUNK +
            fgm_work_size(n_components, d);
 }
 
 static int start_evaluation(evaluation *state, int n_components, int d, const double *weights, const double *means, const double *covariances,
                             double *memory) {
     FGM_TRY(check_shape(n_components, d));
-    state->mixture = mixture_at(memory, n_components, d);
-    state->pack = memory + mixture_size(n_components, d);
+    state->mixture = fgm_mixture_at(memory, n_components, d);
+    state->pack = memory + fgm_mixture_size(n_components, d);
     state->columns = state->pack + (size_t)n_components * (size_t)FGM_PACK_STRIDE(d);
     state->terms = state->columns + (size_t)d * CHUNK;
     state->work = state->terms + (size_t)n_components * CHUNK;

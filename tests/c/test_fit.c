@@ -421,7 +421,7 @@ static void test_rows_drawn_in_passes(void) {
     enum { MANY = 10001 };
     double *X = draw_d5(MANY, 3), *columns = numbers(2 * MANY), *own = numbers(MANY), *weights = numbers(MANY + FGM_DRAWN_AT_ONCE);
     fgm_options options = options_of(0);
-    fgm_fit_settings settings = {.options = &options, .selection_passes = 10, .floor = {1e-9, 1e-9}, .prior = {1e-3, 0.0, 1e-3}};
+    fgm_fit_settings settings = {.options = &options, .selection_passes = 10, .floor = {1e-9, 1e-9}, .prior = (double[]){1e-3, 0.0, 1e-3}};
     fgm_monitor monitor = fgm_monitor_start(&options, &nothing_done, 0, 1);
     for (int i = 0; i < MANY; ++i) {
         columns[i] = X[2 * i];
