@@ -247,7 +247,6 @@ typedef struct fgm_fit_settings {
     double tol;                           /* of a final fit, nats per sample */
     double selection_tol;                 /* of a fit that only helps to choose the number of components */
     double nearby_tol;                    /* of such a fit under the curvature of another, which takes long for the last of it */
-    double replicate_tol;                 /* of a fit to a replicate's rows, which begins at the fit to all the data */
     int selection_passes;                 /* the most EM passes of such a fit */
     double least_evidence;                /* held-out log-likelihood that one component more must gain in all, nats */
     double floor[FGM_MAX_DIMENSION];      /* smallest variance of a component along each column: Sigma - diag(floor) stays nonnegative */
@@ -302,8 +301,12 @@ typedef struct fgm_fit_outcome {
 int fgm_em(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature, double tol,
            int max_iter, fgm_monitor *monitor, fgm_mixture *mixture, fgm_fit_outcome *outcome);
 
+/* What a fit to a replicate's rows may leave to gain, nats per sample: it begins at the fit to all the data, half a nat for each parameter below its
+ * maximum, and goes on until a twelfth of that is left. */
+double fgm_replicate_tol(const fgm_fit_settings *settings, size_t n_parameters);
+
 /* EM to a replicate's rows from mixture, the fit to all the data, under its curvature, as far as an error bar needs: the last step, whose gain by its
- * own estimate is below replicate_tol, is taken without a pass. */
+ * own estimate is below fgm_replicate_tol, is taken without a pass, unless it is long. */
 int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature,
               fgm_monitor *monitor, fgm_mixture *mixture);
 

@@ -40,7 +40,9 @@
 #define RIDGE_STEPS 3         /* and no more than so many steps go by the same matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
-#define FAR 2.0               /* Newton steps: a replicate's last step is not looked at, unless acceleration has made it as long as this */
+#define REPLICATE_TOL 3e-4    /* the most that a replicate may leave, where rows are few */
+#define FAR 2.0               /* Newton steps: a replicate's last step is not looked at, unless acceleration has made it as long as this, */
+#define MOVED 0.5             /* or a component moves by this part of its own width */
 #define DRAWN_ROWS 4096       /* drawn at once: with their columns they stay in second-level cache */
 #define HISTORY 6
 #define INDEPENDENT 5e-2 /* part of a change that must be new for it to count */
@@ -851,18 +853,35 @@ static int take_step_if_it_gains(fgm_fitter *fitter, const fgm_training *trainin
     return status;
 }
 
+/* The longest step of a component, in its own widths and logarithms of them: there what the matrix promises may not hold. */
+static double longest_move(const fgm_fitter *fitter, const fgm_mixture *mixture) {
+    size_t stride = (size_t)FGM_PACK_STRIDE(mixture->d);
+    double longest = 0.0;
+    for (int k = 0; k < mixture->n_components; ++k) {
+        const double *step = fitter->step + (size_t)k * stride;
+        longest = fmax(longest, weighted_product(stride, fitter->metric + (size_t)k * stride, step, step) / fitter->metric[(size_t)k * stride]);
+    }
+    return sqrt(longest);
+}
+
+double fgm_replicate_tol(const fgm_fit_settings *settings, size_t n_parameters) {
+    bool is_given = settings->options->tol > 0.0;
+    return is_given ? settings->tol : fmin(REPLICATE_TOL, 8.0 * (double)n_parameters * settings->tol);
+}
+
 int fgm_refit(fgm_fitter *fitter, const fgm_training *training, const fgm_fit_settings *settings, const fgm_curvature *curvature,
               fgm_monitor *monitor, fgm_mixture *mixture) {
     fgm_fit_outcome outcome;
     bool informed = mixture->n_components > 1 && curvature->memory;
-    double tol = informed ? settings->replicate_tol : settings->selection_tol;
+    size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
+    double tol = informed ? fgm_replicate_tol(settings, parameters) : settings->selection_tol;
     FGM_TRY(fgm_em(fitter, training, settings, curvature, tol, settings->selection_passes, monitor, mixture, &outcome));
     if (!informed || !outcome.converged) return FGM_OK;
-    size_t parameters = (size_t)mixture->n_components * (size_t)FGM_PACK_STRIDE(mixture->d);
     double newton = weighted_product(parameters, fitter->metric, fitter->residual, fitter->residual);
     double step = weighted_product(parameters, fitter->metric, fitter->step, fitter->step);
+    bool is_long = step > FAR * FAR * newton || longest_move(fitter, mixture) > MOVED;
     if (!take_step(fitter, parameters, settings->floor)) return FGM_OK;
-    if (step > FAR * FAR * newton) return take_step_if_it_gains(fitter, training, settings, outcome.objective, monitor, mixture);
+    if (is_long) return take_step_if_it_gains(fitter, training, settings, outcome.objective, monitor, mixture);
     fgm_mixture_copy(mixture, &fitter->current);
     return FGM_OK;
 }

@@ -777,6 +777,7 @@ static int find_map(const fgm_data *data, const fgm_options *options, uint64_t s
     if (!weights) return FGM_ERROR_MEMORY;
     sample.sample_weight = weights;
     fgm_options fewer = *options;
+    fewer.n_bootstrap = 0; /* nothing is kept for replicates */
     if (fewer.n_folds > MAP_FOLDS) fewer.n_folds = MAP_FOLDS;
     int status = fgm_thin_out(data, options, map_rows(data), seed, weights);
     if (status == FGM_OK) status = compare_maps(&fitted, &sample, &fewer, seed, NULL, &fault);

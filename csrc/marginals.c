@@ -398,7 +398,6 @@ static void set_tolerances(fgm_fit_settings *settings, int64_t n) {
     settings->selection_passes = options->max_iter < SELECTION_PASSES ? options->max_iter : SELECTION_PASSES;
     settings->selection_tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 10.0 * settings->tol);
     settings->nearby_tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 20.0 * settings->tol);
-    settings->replicate_tol = options->tol > 0.0 ? options->tol : fmin(1e-4, 40.0 * settings->tol);
 }
 
 /* ---- classes ------------------------------------------------------------------------------------------------------------------------ */
