@@ -59,18 +59,22 @@ static int find_resolution(const double *column /* (n) */, const uint32_t *ranks
 /* ---- normal scores --------------------------------------------------------------------------------------------------------------- */
 
 void fgm_score_rows(const double *values, const uint32_t *ranks, int64_t n, const double *weights, double *scores) {
-    double total = 0.0, below = 0.0, middles[BLOCK];
+    double total = fgm_training_of((fgm_samples){.n = n, .weights = weights}).total_weight, below = 0.0, middles[BLOCK];
+    double lowest = 0.5 / total * DBL_EPSILON, highest = 1.0 - DBL_EPSILON;
     int64_t lasts[BLOCK], first = 0, row = 0; /* lasts: of each run of equal values, the place after it */
-    for (int64_t i = 0; i < n; ++i) total += fgm_weight_of(weights, i);
     while (first < n) {
         int n_runs = 0;
-        while (n_runs < BLOCK && first < n) {
-            double tied = 0.0;
-            int64_t last = first;
-            for (; last < n && values[ranks[last]] == values[ranks[first]]; ++last) tied += fgm_weight_of(weights, ranks[last]);
-            middles[n_runs] = fmin(fmax((below + 0.5 * tied) / total, 0.5 / total * DBL_EPSILON), 1.0 - DBL_EPSILON);
-            lasts[n_runs++] = first = last;
+        for (; n_runs < BLOCK && first < n; ++n_runs) {
+            double value = values[ranks[first]], tied = fgm_weight_of(weights, ranks[first]);
+            for (++first; first < n && values[ranks[first]] == value; ++first) tied += fgm_weight_of(weights, ranks[first]);
+            middles[n_runs] = below + 0.5 * tied;
+            lasts[n_runs] = first;
             below += tied;
+        }
+        for (int run = 0; run < n_runs; ++run) {
+            double share = middles[run] / total;
+            share = share < lowest ? lowest : share;
+            middles[run] = share > highest ? highest : share;
         }
         fgm_get_kernels()->normal_quantile(n_runs, middles, middles);
         for (int run = 0; run < n_runs; ++run) {
