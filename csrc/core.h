@@ -83,11 +83,11 @@ typedef struct fgm_mixture {
     double *factors; /* (K, d(d+1)/2): lower Cholesky factor of each covariance, packed by rows: L00 L10 L11 L20 ... */
 } fgm_mixture;
 
-/* Memory for n_components components; every field is set, values are not. */
 /* Doubles that a mixture takes, and every field where it is to stand in memory of that size, which may be NULL. */
 size_t fgm_mixture_size(int n_components, int d);
 fgm_mixture fgm_mixture_at(double *memory, int n_components, int d);
 
+/* Memory for n_components components; every field is set, values are not. */
 int fgm_mixture_allocate(fgm_mixture *mixture, int n_components, int d);
 void fgm_mixture_release(fgm_mixture *mixture);
 void fgm_mixture_copy(fgm_mixture *to, const fgm_mixture *from);

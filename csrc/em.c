@@ -40,7 +40,7 @@
 #define RIDGE_STEPS 3         /* and no more than so many steps go by the same matrix */
 #define LEAST_DAMPING 1e-3
 #define CHORD_DAMPING 0.1     /* by measurement: replicates reach the same log-likelihood in half the passes */
-#define REPLICATE_TOL 3e-4    /* the most that a replicate may leave, where rows are few */
+#define REPLICATE_TOL 3e-4    /* nats per sample, the most that a replicate may leave: less than its share where rows are few */
 #define FAR 2.0               /* Newton steps: a replicate's last step is not looked at, unless acceleration has made it as long as this, */
 #define MOVED 0.5             /* or a component moves by this part of its own width */
 #define DRAWN_ROWS 4096       /* drawn at once: with their columns they stay in second-level cache */
