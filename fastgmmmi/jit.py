@@ -319,7 +319,7 @@ def mutual_information(x: Floats, y: Floats, seed: int, n_bootstrap: int) -> tup
     seed : int
         At least 0; in ``fastgmmmi.mutual_information`` it is `rng`.
     n_bootstrap : int
-        Bootstrap replicates. With 0 there is no error bar, and the value is not corrected for bias.
+        Bootstrap replicates. With 0 the value is not corrected for bias, and with 1 or none there is no error bar: NaN.
 
     Returns
     -------

@@ -68,7 +68,7 @@ class MIResult:
         cancel. The value may be below zero.
     standard_error : float or None
         Standard deviation of the bootstrap distribution, or by the infinitesimal jackknife, in `units`, with
-        `marginals_error` and `shortfall` in squares; None where ``n_bootstrap=0``.
+        `marginals_error` and `shortfall` in squares; None where there are fewer than two replicates.
     plug_in : float
         Of the mixture that was fitted to all the data, or of the table, in `units`. Mutual information and divergence
         are never below zero here.
@@ -641,7 +641,7 @@ def from_core(found: Mapping[str, Any], data: Samples, units: str, seed: int, wa
     model, selection = _keyed(_models(found), classes, sides, data.quantity)
     return MIResult(
         value=found["value"] * unit,
-        standard_error=found["standard_error"] * unit if len(bootstrap) or error == "delta" else None,
+        standard_error=found["standard_error"] * unit if len(bootstrap) > 1 or error == "delta" else None,
         plug_in=found["plug_in"] * unit,
         integration_error=found["integration_error"] * unit,
         bootstrap_distribution=bootstrap,

@@ -55,6 +55,14 @@ def test_no_bootstrap(xy):
         r.confidence_interval()
 
 
+def test_one_replicate_has_no_scatter(xy):
+    r = fg.mutual_information(*xy, n_components=1, n_bootstrap=1, rng=0)
+    assert r.value == pytest.approx(2 * r.plug_in - r.bootstrap_distribution[0], rel=1e-12)
+    assert r.standard_error is None
+    with pytest.raises(ValueError, match="at least 2 bootstrap replicates, there are 1; raise n_bootstrap"):
+        r.confidence_interval()
+
+
 def test_bias_correction(xy):
     r = fg.mutual_information(*xy, n_components=1, n_bootstrap=30, rng=0)
     assert r.value == pytest.approx(2 * r.plug_in - r.bootstrap_distribution.mean(), rel=1e-12)

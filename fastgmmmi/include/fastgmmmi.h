@@ -346,7 +346,7 @@ FGM_FUNCTION(int, fgm_fit, (const double *X, /* (n, d) */
 typedef struct fgm_result {
     size_t size;                /* sizeof(fgm_result) */
     double value;               /* bias-corrected estimate; plug_in where n_bootstrap = 0 and the error is by bootstrap */
-    double standard_error;      /* NaN where n_bootstrap = 0 and the error is by bootstrap */
+    double standard_error;      /* NaN where n_bootstrap < 2 and the error is by bootstrap */
     double plug_in;             /* of the mixtures fitted to all the data, or cross-fitted where the integral is over the data */
     double integration_error;   /* of plug_in's integral; 0 for one over the data */
     double acceleration;        /* of the BCa interval: with U the influence of a row, or of a group, sum U^3 / (6 (sum U^2)^1.5) */
