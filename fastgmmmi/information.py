@@ -58,8 +58,8 @@ _KEYWORDS = """\
         Where the error bar comes from: resampling, or the infinitesimal jackknife, which needs one fit only and knows
         nothing of the choice of the number of components.
     n_bootstrap : int
-        Bootstrap replicates. With 0 the value is not corrected for bias, and with 1 or none there is no error bar. "delta"
-        needs none.
+        Bootstrap replicates. With 0 the value is not corrected for bias, and with 1 or none there is no error bar.
+        "delta" needs none.
     reselect : bool or "auto"
         Whether every replicate chooses its number of components anew, by the held-out log-densities of the rows that it
         draws; "auto" does so up to 20,000 samples, above which that choice is a small part of the uncertainty; where
